@@ -2,12 +2,11 @@
 #
 #   make                 the module and the install scripts of the native flavour
 #   make install         into the server that PG_CONFIG names (DESTDIR is honoured)
-#   make FLAVOR=trusted  the SQL-only install script, in dist/
 #   make install COMPANIONS="pgjwt http"   only these companion extensions (see docs/companions.md); default: all
+#   make FLAVOR=trusted  the SQL-only flavour, in dist/; with `install`, as extensions that need no superuser
 #   make pgtle           the same, wrapped for pg_tle, in dist/
 #   make demo, make check, make check-all   see test/demo and test/check
 
-EXTENSION  = mentalspace
 # The control file is the only place that holds the version.
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(dir $(firstword $(MAKEFILE_LIST)))mentalspace.control)
 PG_CONFIG ?= pg_config
@@ -29,15 +28,23 @@ else
 
 FLAVOR ?= native
 top := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
-MODULE_big = mentalspace
-OBJS = $(patsubst $(top)/%.cpp,%.o,$(sort $(shell find $(top)/src -name '*.cpp')))
 
-DATA_built = sql-build/$(EXTENSION)--$(EXTVERSION).sql
-EXTRA_CLEAN = sql-build dist build
-
+# The install script, and the update scripts: each folder src/sql/updates/FROM--TO holds one in parts, with a manifest.
+updates := $(notdir $(patsubst %/manifest,%,$(wildcard $(top)/src/sql/updates/*/manifest)))
+scripts := $(patsubst %,mentalspace--%.sql,$(EXTVERSION) $(updates))
+script_sources := $(top)/mentalspace.control $(shell find $(top)/src/sql -type f)
 # Companion extensions, each a folder of src/companions with a control file.
 COMPANIONS ?= $(sort $(notdir $(basename $(wildcard $(top)/src/companions/*/*.control))))
-companions_built = sql-build/companions-$(FLAVOR)
+
+EXTRA_CLEAN = sql-build dist build
+
+ifeq ($(FLAVOR),native)
+
+built = sql-build
+EXTENSION = mentalspace
+MODULE_big = mentalspace
+OBJS = $(patsubst $(top)/%.cpp,%.o,$(sort $(shell find $(top)/src -name '*.cpp')))
+DATA_built = $(addprefix $(built)/,$(scripts))
 
 PG_CPPFLAGS = -I$(top)/src -isystem $(shell $(PG_CONFIG) --includedir-server) -DMS_VERSION='"$(EXTVERSION)"'
 PG_CXXFLAGS = -std=c++20 -Wall -Wextra -Werror -fno-math-errno $(MS_CXXFLAGS)
@@ -46,16 +53,35 @@ SHLIB_LINK = -lcrypto -lstdc++ -Wl,--version-script=$(top)/src/mentalspace.map -
 # The bitcode rule ignores PG_CXXFLAGS, and a module of hooks gains nothing from inlining.
 override with_llvm := no
 
+else ifeq ($(FLAVOR),trusted)
+
+built = dist
+# PGXS would install the control file of the native flavour if it were told of an EXTENSION.
+MODULEDIR = extension
+DATA_built = $(addprefix $(built)/,mentalspace.control $(scripts))
+
+else
+$(error FLAVOR is native or trusted)
+endif
+
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-sql-build/$(EXTENSION)--$(EXTVERSION).sql: $(top)/mentalspace.control $(top)/src/sql/manifest $(shell find $(top)/src -name '*.sql')
+sql-build/mentalspace--%.sql: $(script_sources)
 	@mkdir -p $(@D)
-	$(top)/src/sql/assemble native > $@
+	$(top)/src/sql/assemble native mentalspace $* > $@
+
+dist/mentalspace--%.sql: $(script_sources)
+	@mkdir -p $(@D)
+	$(top)/src/sql/assemble trusted mentalspace $* > $@
+
+dist/mentalspace.control: $(script_sources)
+	@mkdir -p $(@D)
+	$(top)/src/sql/assemble trusted mentalspace control > $@
 
 # The companions' control files and install scripts.  Installed where the server has no extension of that name.
-all: $(companions_built)/made
-$(companions_built)/made: $(top)/mentalspace.control $(top)/src/sql/assemble $(shell find $(top)/src/companions -type f -not -name '*.cpp')
+all: $(built)/companions/made
+%/companions/made: $(top)/mentalspace.control $(top)/src/sql/assemble $(shell find $(top)/src/companions -type f -not -name '*.cpp')
 	@rm -rf $(@D) && mkdir -p $(@D)
 	@set -e; for control in $(top)/src/companions/*/*.control; do name=$$(basename $$control .control); \
 		$(top)/src/sql/assemble $(FLAVOR) $$name control > $(@D)/$$name.control; \
@@ -65,13 +91,24 @@ $(companions_built)/made: $(top)/mentalspace.control $(top)/src/sql/assemble $(s
 companions_env = SHAREDIR='$(datadir)/extension' DESTDIR='$(DESTDIR)' FORCE_COMPANIONS='$(FORCE_COMPANIONS)'
 install: install-companions
 install-companions: all installdirs
-	@$(companions_env) $(top)/src/companions/install $(companions_built) $(COMPANIONS)
+	@$(companions_env) $(top)/src/companions/install $(built)/companions $(COMPANIONS)
 uninstall: uninstall-companions
 uninstall-companions:
 	@$(companions_env) $(top)/src/companions/install --remove $(COMPANIONS)
 .PHONY: install-companions uninstall-companions
 
+ifeq ($(FLAVOR),native)
 # Headers are few and small: every object follows all of them.
 $(OBJS): $(shell find $(top)/src -name '*.h') $(top)/mentalspace.control
+
+pgtle:
+	$(MAKE) -f $(firstword $(MAKEFILE_LIST)) FLAVOR=trusted pgtle
+else
+pgtle: all
+	@set -e; for script in $(addprefix dist/,$(scripts)) dist/companions/*.sql; do \
+		$(top)/src/sql/pgtle $$script > dist/$$(basename $$script .sql).pgtle.sql; done
+	@ls dist/*.pgtle.sql
+endif
+.PHONY: pgtle
 
 endif

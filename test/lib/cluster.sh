@@ -3,6 +3,7 @@
 #   ms_install ROOT [make args]         builds and installs the extension below ROOT (a DESTDIR), not into the system
 #   ms_cluster_start DIR [conf lines]   a cluster below DIR, with the extension of MS_ROOT; sets PGHOST, PGPORT, PGUSER
 #   ms_cluster_stop                     stops it
+#   ms_cluster_template                 initdb once: later clusters are copies of this one (needs MS_WORK)
 #
 # PostgreSQL does not run as root: as root, everything of the server runs as the user postgres.  Clusters listen on a
 # Unix socket in their own directory only, unless the conf lines say otherwise.
@@ -22,6 +23,20 @@ ms_install() {
 		make -C "$MS_TOP" -s PG_CONFIG="$PG_CONFIG" DESTDIR="$root" "$@" install
 }
 
+ms_initdb() {
+	ms_as_server_user "$("$PG_CONFIG" --bindir)/initdb" -D "$1" -U postgres -A trust -E UTF8 --no-locale --no-sync \
+		>"$(dirname "$1")/initdb.log" 2>&1 || { cat "$(dirname "$1")/initdb.log" >&2; return 1; }
+}
+
+ms_cluster_template() {
+	local dir=$MS_WORK/template
+	export MS_TEMPLATE=$dir/data
+	[ ! -d "$dir" ] || return 0
+	mkdir -p "$dir"
+	[ "$(id -u)" != 0 ] || chown postgres "$dir"
+	ms_initdb "$MS_TEMPLATE"
+}
+
 ms_cluster_start() {
 	local dir=$1 bindir libdir
 	shift
@@ -30,8 +45,11 @@ ms_cluster_start() {
 	MS_CLUSTER=$dir
 	mkdir -p "$dir"
 	[ "$(id -u)" != 0 ] || chown postgres "$dir"
-	ms_as_server_user "$bindir/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --no-locale --no-sync >"$dir/initdb.log" 2>&1 ||
-		{ cat "$dir/initdb.log" >&2; return 1; }
+	if [ -n "${MS_TEMPLATE:-}" ]; then
+		cp -a "$MS_TEMPLATE" "$dir/data"
+	else
+		ms_initdb "$dir/data" || return 1
+	fi
 	{
 		echo "unix_socket_directories = '$dir'"
 		echo "listen_addresses = ''"
