@@ -7,6 +7,45 @@
 #endif
 
 extern "C" {
+#include "common/jsonapi.h"
+#include "mb/pg_wchar.h"
+}
+
+/* What an action of the JSON parser returns: since 16 it can stop the parser. */
+#if PG_VERSION_NUM >= 160000
+typedef JsonParseErrorType ms_json_action_result;
+#define MS_JSON_ACTION_RETURN(failed) return (failed) ? JSON_SEM_ACTION_FAILED : JSON_SUCCESS
+#else
+typedef void ms_json_action_result;
+#define MS_JSON_ACTION_RETURN(failed) return
+#endif
+
+/* A lexer of UTF-8 text that resolves escapes.  The text need not end with NUL and must stay. */
+static inline JsonLexContext *
+ms_json_lexer_create(const char *text, int length)
+{
+#if PG_VERSION_NUM >= 170000
+	return makeJsonLexContextCstringLen(nullptr, text, length, PG_UTF8, true);
+#else
+	return makeJsonLexContextCstringLen(const_cast<char *>(text), length, PG_UTF8, true);
+#endif
+}
+
+static inline void
+ms_json_lexer_free(JsonLexContext *lexer)
+{
+#if PG_VERSION_NUM >= 170000
+	freeJsonLexContext(lexer);
+#else
+	pfree(lexer->strval->data);
+	pfree(lexer->strval);
+	pfree(lexer);
+#endif
+}
+
+#ifndef FRONTEND
+
+extern "C" {
 #include "utils/guc_tables.h"
 }
 
@@ -21,3 +60,5 @@ ms_guc_count(void)
 	return -1;
 #endif
 }
+
+#endif

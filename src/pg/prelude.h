@@ -3,6 +3,12 @@
  * PostgreSQL's headers are C; they come in as extern "C" and with the macros undone that C++ headers trip over. */
 #pragma once
 
+#ifdef FRONTEND
+/* Code that is compiled for the unit tests and fuzzers too. */
+extern "C" {
+#include "postgres_fe.h"
+}
+#else
 extern "C" {
 #include "postgres.h"
 
@@ -14,6 +20,7 @@ extern "C" {
 #include "utils/guc.h"
 #include "utils/memutils.h"
 }
+#endif
 
 /* libintl and port.h replace these by macros, which breaks <string>, <cstdio> and friends. */
 #undef gettext
