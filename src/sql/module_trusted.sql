@@ -1,4 +1,3 @@
 CREATE FUNCTION mentalspace.module_version() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
     AS $$ SELECT '@VERSION@'::text $$;
-COMMENT ON FUNCTION mentalspace.module_version() IS 'version of the installed script: this flavour has no library';
