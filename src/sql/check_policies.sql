@@ -177,7 +177,8 @@ WITH tables AS (
      WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 ), policies AS (
     SELECT p.oid, p.polname, p.polcmd, p.polpermissive, p.polroles,
-           t.oid AS relid, t.nspname, t.relname, t.relnamespace, t.relowner, t.relrowsecurity, t.relforcerowsecurity, p.polwithcheck IS NOT NULL AS has_check,
+           t.oid AS relid, t.nspname, t.relname, t.relnamespace, t.relowner, t.relrowsecurity, t.relforcerowsecurity,
+           p.polwithcheck IS NOT NULL AS has_check,
            CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
                 ELSE 'SELECT, INSERT, UPDATE, DELETE' END AS commands,
            pg_get_expr(p.polqual, p.polrelid) AS using_expression,
