@@ -15,7 +15,7 @@ one() {
 	mkdir -p "$dir"
 	chmod 755 "$MS_WORK/tap" "$dir"
 	[ "$(id -u)" != 0 ] || chown postgres "$dir"
-	ms_as_server_user bash -c 'cd "$1" && TESTDATADIR="$1/data" TESTLOGDIR="$1/log" exec perl "$2" >tap.out 2>tap.err' - \
+	ms_as_server_user bash -c 'cd "$1" && exec perl "$2" >tap.out 2>&1' - \
 		"$dir" "$MS_TOP/test/tap/$name.pl"
 	echo $? >"$dir/status"
 }
@@ -40,7 +40,7 @@ for file in "$MS_TOP"/test/tap/*.pl; do
 	fi
 	if [ "$failed" != 0 ]; then
 		grep -E -A12 '^not ok|^ +not ok' "$out" | head -n 60
-		tail -n 40 "$MS_WORK/tap/$name/tap.err"
+		tail -n 20 "$MS_WORK/tap/$name/tmp_check/log"/regress_log_*
 	fi
 done
 ms_done

@@ -16,7 +16,7 @@ sub start_server
 {
 	my ($name, $flavor, $conf) = @_;
 	my $root = $ENV{ 'MS_ROOT_' . uc $flavor } or die "unknown flavour $flavor";
-	my $libdir = PostgreSQL::Test::Utils::run_command([ $ENV{PG_CONFIG} // 'pg_config', '--pkglibdir' ]);
+	my ($libdir) = PostgreSQL::Test::Utils::run_command([ $ENV{PG_CONFIG} // 'pg_config', '--pkglibdir' ]);
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
 	$node->init(extra => ['--locale=C', '--encoding=UTF8']);
