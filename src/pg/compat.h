@@ -61,4 +61,43 @@ ms_guc_count(void)
 #endif
 }
 
+<<<<<<< HEAD
 #endif
+=======
+extern "C" {
+#include "catalog/pg_extension.h"
+#include "utils/acl.h"
+}
+
+/* Whether the role owns the extension. */
+static inline bool
+ms_owns_extension(Oid extension, Oid role)
+{
+#if PG_VERSION_NUM < 160000
+	return pg_extension_ownercheck(extension, role);
+#else
+	return object_ownercheck(ExtensionRelationId, extension, role);
+#endif
+}
+
+/* Memory for what a GUC's check hook hands on: guc.c frees it.  NULL when there is none. */
+static inline void *
+ms_guc_alloc(size_t size)
+{
+#if PG_VERSION_NUM < 160000
+	return malloc(size);
+#else
+	return guc_malloc(LOG, size);
+#endif
+}
+
+static inline void
+ms_guc_release(void *memory)
+{
+#if PG_VERSION_NUM < 160000
+	free(memory);
+#else
+	guc_free(memory);
+#endif
+}
+>>>>>>> 290f929 (wip)

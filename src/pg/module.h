@@ -2,3 +2,5 @@
 #pragma once
 
 void ms_identity_init(void);
+void ms_companion_schema_init(void);
+void ms_companion_vault_init(void);
