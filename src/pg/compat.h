@@ -46,6 +46,8 @@ ms_json_lexer_free(JsonLexContext *lexer)
 #ifndef FRONTEND
 
 extern "C" {
+#include "catalog/pg_extension.h"
+#include "utils/acl.h"
 #include "utils/guc_tables.h"
 }
 
@@ -59,14 +61,6 @@ ms_guc_count(void)
 #else
 	return -1;
 #endif
-}
-
-<<<<<<< HEAD
-#endif
-=======
-extern "C" {
-#include "catalog/pg_extension.h"
-#include "utils/acl.h"
 }
 
 /* Whether the role owns the extension. */
@@ -100,4 +94,5 @@ ms_guc_release(void *memory)
 	guc_free(memory);
 #endif
 }
->>>>>>> 290f929 (wip)
+
+#endif

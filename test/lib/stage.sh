@@ -1,6 +1,7 @@
 # What the stages of test/check share.  To be sourced by bash; test/check has set MS_TOP and MS_WORK.
 #
-#   ms_root FLAVOR               prints the DESTDIR with that flavour installed; builds and installs it the first time
+#   ms_root FLAVOR               prints the DESTDIR with that flavour installed; builds and installs it the first time; all
+#                                companions are in it, those of packaged extensions too
 #   ms_report ok|"not ok" WHAT   counts and prints one result
 #   ms_done                      prints the stage's last line, the count; its status says whether anything failed
 
@@ -11,7 +12,7 @@ ms_passed=0 ms_failed=0
 ms_root() {
 	local root=$MS_WORK/root-$1
 	if [ ! -d "$root" ]; then
-		ms_install "$root.new" "FLAVOR=$1" >"$MS_WORK/install-$1.log" 2>&1 ||
+		ms_install "$root.new" "FLAVOR=$1" FORCE_COMPANIONS=1 >"$MS_WORK/install-$1.log" 2>&1 ||
 			{ echo "the $1 flavour does not build:" >&2; tail -n 30 "$MS_WORK/install-$1.log" >&2; return 1; }
 		mv "$root.new" "$root"
 	fi
