@@ -94,7 +94,7 @@ class VerificationKey {
 	 * Symmetric: HS*, at least as long as the hash.
 	 * Rsa: RS* or PS*; big-endian modulus of 2048 to 16384 bits, odd exponent of at least 3 and at most 64 bits.
 	 * Ec: ES256 with P-256, ES384 with P-384, ES512 with P-521; big-endian coordinates of full length, on the curve.
-	 * Okp: EdDSA; 32 (Ed25519) or 57 (Ed448) bytes that decode to a point. */
+	 * Okp: EdDSA; 32 (Ed25519) or 57 (Ed448) bytes.  Bytes that decode to no point make a key that verifies nothing. */
 	static Result<VerificationKey> Symmetric(Algorithm algorithm, std::string_view secret);
 	static Result<VerificationKey> Rsa(Algorithm algorithm, std::string_view modulus, std::string_view exponent);
 	static Result<VerificationKey> Ec(Algorithm algorithm, std::string_view x, std::string_view y);

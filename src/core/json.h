@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -101,6 +102,12 @@ class JsonValue {
 	/* The members of an array or object: for (JsonValue member : value). */
 	class Iterator {
 	 public:
+		using value_type = JsonValue;
+		using difference_type = std::ptrdiff_t;
+		using reference = JsonValue;
+		using pointer = void;
+		using iterator_category = std::input_iterator_tag;
+
 		Iterator(const JsonNode *nodes, std::uint32_t index) noexcept : nodes_(nodes), index_(index) {}
 		JsonValue operator*() const noexcept { return JsonValue(nodes_, index_); }
 		Iterator &
@@ -109,7 +116,15 @@ class JsonValue {
 			index_ = nodes_[index_].end;
 			return *this;
 		}
-		bool operator!=(const Iterator &other) const noexcept { return index_ != other.index_; }
+		Iterator
+		operator++(int) noexcept
+		{
+			Iterator before = *this;
+
+			++*this;
+			return before;
+		}
+		bool operator==(const Iterator &other) const noexcept { return index_ == other.index_; }
 
 	 private:
 		const JsonNode *nodes_;

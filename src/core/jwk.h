@@ -1,11 +1,12 @@
 /* Keys as JSON Web Keys (RFC 7517, 7518 section 6, 8037), and the immutable set of keys that tokens are verified with.
  *
  * Every key verifies exactly one algorithm, and that is a property of the key, never of the token:
- * - a symmetric key (oct) and an AKP of any kind must name its `alg`: an unlabelled secret is refused;
+ * - a symmetric key (oct) must name its `alg`: an unlabelled secret is refused;
  * - RSA without `alg` means RS256;
  * - the curve of an EC or OKP key says it, and an `alg` that differs is refused.
  * In a set, keys that are not for verifying signatures (`use` or `key_ops` say so) or of a kind that is not known here
- * are passed over, as RFC 7517 section 5 wants; anything that is wrong, weak or private refuses the whole set. */
+ * are passed over, as RFC 7517 section 5 wants; anything that is wrong, weak or private refuses the whole set, and so does
+ * a kid that is there twice, or a secret among public keys. */
 #pragma once
 
 #include "core/crypto.h"

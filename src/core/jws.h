@@ -33,6 +33,9 @@ struct UnverifiedJws {
 /* Takes a token apart; kMalformed where it breaks a rule above or is longer than `max_bytes`.  Throws std::bad_alloc. */
 Result<UnverifiedJws> SplitJws(std::string_view token, std::size_t max_bytes, JsonParser parser);
 
+/* Whether the key verifies the token's algorithm, and no kid speaks against it.  A key without kid fits any. */
+bool FitsKey(const UnverifiedJws &jws, const Jwk &key) noexcept;
+
 /* Verifies the signature of `token` with one key and returns the payload, which need not be JSON.
  * kMalformed; kUnknownKey where the key is for another algorithm or bears another kid; kBadSignature. */
 Result<std::string> VerifyJws(std::string_view token, const Jwk &key, std::size_t max_bytes, JsonParser parser);

@@ -60,6 +60,16 @@ class [[nodiscard]] Status {
 	constexpr ErrorClass error() const noexcept { return error_; }
 	constexpr const char *detail() const noexcept { return detail_; }
 
+	/* The same sentence in another class. */
+	constexpr Status
+	As(ErrorClass error) const noexcept
+	{
+		Status status = *this;
+
+		status.error_ = error;
+		return status;
+	}
+
 	/* Which key of a key set is meant, counted from 0; -1 where none is. */
 	constexpr int index() const noexcept { return index_; }
 	constexpr Status
