@@ -117,8 +117,12 @@ GRANT ALL ON cp.disabled TO cp_user;
 CREATE POLICY "idle" ON cp.disabled USING (true);
 CREATE TABLE cp.shut (LIKE cp.healthy);
 ALTER TABLE cp.shut ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON cp.shut TO cp_user;
+-- Nobody has a privilege: nothing is missing.
+CREATE TABLE cp.private (LIKE cp.healthy);
+ALTER TABLE cp.private ENABLE ROW LEVEL SECURITY;
 SELECT level, finding, table_name, policy_name, detail FROM mentalspace.check_policies()
- WHERE table_name IN ('restrictive', 'disabled', 'shut');
+ WHERE table_name IN ('restrictive', 'disabled', 'shut', 'private');
 
 -- ---- what the parts of an expression are ----
 SELECT e, operator, parts
