@@ -1,0 +1,47 @@
+-- mentalspace.has_role(): roles of the application.
+CREATE EXTENSION mentalspace;
+CREATE ROLE app_user;
+GRANT app_user TO CURRENT_USER;
+GRANT USAGE ON SCHEMA auth TO app_user;
+SELECT mentalspace.has_role('00000000-0000-0000-0000-00000000000a', 'admin') AS no_table;
+
+CREATE TYPE public.app_role AS ENUM ('admin', 'therapist');
+CREATE TABLE public.user_roles (user_id uuid, role public.app_role);
+INSERT INTO public.user_roles VALUES ('00000000-0000-0000-0000-00000000000a', 'admin');
+ALTER TABLE public.user_roles ENABLE ROW LEVEL SECURITY;
+-- its policy asks has_role(), which reads the table as its own owner: no recursion
+CREATE POLICY admins ON public.user_roles USING (mentalspace.has_role('admin'));
+GRANT SELECT ON public.user_roles TO app_user;
+SELECT u, r, mentalspace.has_role(u::uuid, r)
+  FROM unnest(ARRAY['00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-00000000000b', NULL]) AS u,
+       unnest(ARRAY['admin', 'therapist', 'no such label', NULL]) AS r ORDER BY 1, 2;
+
+BEGIN;
+SET LOCAL ROLE app_user;
+SET LOCAL request.jwt.claims = '{"sub": "00000000-0000-0000-0000-00000000000a"}';
+SELECT mentalspace.has_role('admin') AS admin, mentalspace.has_role('therapist') AS therapist, count(*) FROM public.user_roles;
+SET LOCAL request.jwt.claims = '{"sub": "00000000-0000-0000-0000-00000000000b"}';
+SELECT mentalspace.has_role('admin') AS admin, count(*) FROM public.user_roles;
+SET LOCAL request.jwt.claims = '';
+SELECT mentalspace.has_role('admin') AS nobody;
+-- a user cannot name a table of his own
+SAVEPOINT s;
+SET LOCAL search_path = pg_temp, public;
+CREATE TEMP TABLE user_roles AS SELECT '00000000-0000-0000-0000-00000000000b'::uuid AS user_id, 'admin' AS role;
+SET LOCAL request.jwt.claims = '{"sub": "00000000-0000-0000-0000-00000000000b"}';
+SELECT mentalspace.has_role('admin') AS admin;
+-- (only a superuser may set it where the library is loaded)
+DO $$ BEGIN PERFORM set_config('mentalspace.rls_role_source', 'pg_temp.user_roles', true); EXCEPTION WHEN insufficient_privilege THEN NULL; END $$;
+SELECT mentalspace.has_role('admin') AS admin;
+ROLLBACK TO s;
+SET LOCAL request.jwt.claims = '{"sub": "00000000-0000-0000-0000-00000000000b"}';
+SELECT mentalspace.has_role('admin') AS admin;
+ROLLBACK;
+
+-- what is no table of roles is refused
+ALTER TABLE public.user_roles RENAME TO other;
+CREATE VIEW public.user_roles AS SELECT * FROM public.other;
+SELECT mentalspace.has_role('00000000-0000-0000-0000-00000000000b', 'owner');
+DROP VIEW public.user_roles;
+CREATE TABLE public.user_roles (user_id uuid, role int);
+SELECT mentalspace.has_role('00000000-0000-0000-0000-00000000000b', 'owner');

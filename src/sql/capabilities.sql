@@ -1,0 +1,47 @@
+-- What this installation can do.  A feature adds its rows here: name, whether it works now, and a sentence that says why
+-- not or what it takes.
+CREATE FUNCTION mentalspace.extension_detail(extension name) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT coalesce((SELECT format('extension %s, version %s', extname, extversion) FROM pg_extension WHERE extname = extension),
+                    (SELECT format('extension %s is installed on this server and not created in this database', name)
+                       FROM pg_available_extensions WHERE name = extension),
+                    format('extension %s is not created in this database', extension))
+    $$;
+COMMENT ON FUNCTION mentalspace.extension_detail(name) IS 'internal to capabilities(): where an extension is to be had';
+
+CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, available boolean, detail text)
+    LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+    WITH here AS (
+        SELECT '@FLAVOR@' = 'native' AS native,
+               (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
+               to_regrole('service_role') AS service_role
+    )
+    SELECT c.capability, c.available, c.detail
+      FROM here, LATERAL (VALUES
+        (1, 'identity by claims', true,
+            'auth.uid(), auth.role(), auth.email() and auth.jwt() read request.jwt.claims as PostgREST sets them'),
+        (2, 'identity in C++', native,
+            CASE WHEN native THEN 'claims are parsed once after each change' ELSE 'the trusted flavour reads claims in SQL at each call' END),
+        (3, 'preloading by provision()', native AND superuser,
+            CASE WHEN NOT native THEN 'the trusted flavour has no library'
+                 WHEN superuser THEN 'session_preload_libraries of the database'
+                 ELSE 'only a superuser can set session_preload_libraries; the library is loaded by the first call of auth.uid()' END),
+        (4, 'service_role by BYPASSRLS',
+            coalesce((SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE oid = service_role), superuser),
+            CASE WHEN (SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE oid = service_role) THEN 'service_role passes row level security'
+                 WHEN superuser THEN 'provision() gives service_role BYPASSRLS'
+                 ELSE 'only a superuser can give BYPASSRLS; service_role is made a member of the owner instead' END),
+        (5, 'publication of changes', current_setting('wal_level') = 'logical',
+            format('wal_level is %s', current_setting('wal_level'))),
+        (11, 'component cron', EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron'), mentalspace.extension_detail('pg_cron')),
+        (12, 'component net', EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_net'), mentalspace.extension_detail('pg_net')),
+        (13, 'component vault', EXISTS (SELECT FROM pg_extension WHERE extname = 'supabase_vault'), mentalspace.extension_detail('supabase_vault')),
+        (14, 'component pgmq', EXISTS (SELECT FROM pg_extension WHERE extname = 'pgmq'), mentalspace.extension_detail('pgmq')),
+        (15, 'component tests', to_regnamespace('tests') IS NOT NULL,
+            CASE WHEN to_regnamespace('tests') IS NULL THEN 'made on request: provision(ARRAY[''tests''])' ELSE 'schema tests is there' END)
+      ) AS c (position, capability, available, detail)
+     ORDER BY c.position
+    $$;
+COMMENT ON FUNCTION mentalspace.capabilities() IS 'what this installation can do, and why not where it cannot';

@@ -1,0 +1,77 @@
+-- provision(), component auth: schema auth with all tables of Supabase Auth.  auth.uid() and its siblings belong to the
+-- extension; the tables belong to the user, so that pg_dump takes them with their rows, triggers and policies.
+CREATE FUNCTION mentalspace.provision_auth(owner name) RETURNS SETOF mentalspace.provision_step
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    exposed text;
+    helper regprocedure := 'mentalspace.has_role(uuid, text)'::regprocedure;
+BEGIN
+    RETURN NEXT mentalspace.provision_schema(owner, 'auth', 'Supabase Auth: users and the identity of the request');
+    RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'auth', '{USAGE}',
+        '{anon,authenticated,service_role,supabase_auth_admin,supabase_storage_admin,supabase_realtime_admin,dashboard_user}');
+    RETURN QUERY SELECT * FROM mentalspace.provision_auth_clients(owner);
+    RETURN QUERY SELECT * FROM mentalspace.provision_auth_users(owner);
+    RETURN QUERY SELECT * FROM mentalspace.provision_auth_factors(owner);
+    RETURN QUERY SELECT * FROM mentalspace.provision_auth_grants(owner);
+    -- A restored or hand-made table may be open; that may be meant, so it is said and not changed.
+    SELECT string_agg(format('%s (%s)', c.relname, r.rolname), ', ' ORDER BY c.relname, r.rolname) INTO exposed
+      FROM pg_class c, pg_roles r
+     WHERE c.relnamespace = 'auth'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+       AND r.rolname IN ('anon', 'authenticated') AND NOT r.rolsuper AND has_any_column_privilege(r.oid, c.oid, 'SELECT');
+    RETURN NEXT ('check', 'tables of auth are closed to anon and authenticated', 'found',
+                 'WARNING: readable: ' || exposed)::mentalspace.provision_step;
+    -- has_role() reads the table of roles as the function's owner: as the owner of that table, not as a superuser.
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = owner)
+       OR (SELECT pg_get_userbyid(proowner) = owner FROM pg_proc WHERE oid = helper) THEN
+        RETURN NEXT ('owner of function', helper::text, 'found', NULL)::mentalspace.provision_step;
+    ELSIF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        -- For the moment of the change, the new owner must be allowed to create in the schema.
+        EXECUTE format('GRANT CREATE ON SCHEMA mentalspace TO %I', owner);
+        EXECUTE format('ALTER FUNCTION %s OWNER TO %I', helper, owner);
+        EXECUTE format('REVOKE CREATE ON SCHEMA mentalspace FROM %I', owner);
+        RETURN NEXT ('owner of function', helper::text, 'changed', format('now belongs to "%s"', owner))::mentalspace.provision_step;
+    ELSE
+        RETURN NEXT ('owner of function', helper::text, 'skipped', 'only a superuser can give it to the owner')::mentalspace.provision_step;
+    END IF;
+    RETURN NEXT mentalspace.provision_preload();
+END
+$$;
+COMMENT ON FUNCTION mentalspace.provision_auth(name) IS
+    'component auth of provision(): schema auth with the tables of Supabase Auth (users, identities, sessions, factors, single sign-on, OAuth), closed to anon and authenticated; the library preloaded in sessions of this database';
+
+-- The library is loaded at the start of each session of this database, so that claims set before the first call of
+-- auth.uid() are seen by it.  Libraries that are in the list stay.
+CREATE FUNCTION mentalspace.provision_preload() RETURNS mentalspace.provision_step
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    step mentalspace.provision_step := ('database setting', 'session_preload_libraries', 'found', NULL);
+    library text;
+    before text;
+BEGIN
+    SELECT probin INTO library FROM pg_proc WHERE oid = 'auth.uid()'::regprocedure;
+    IF library IS NULL THEN
+        step.state := 'skipped';
+        step.detail := 'this flavour has no library';
+        RETURN step;
+    END IF;
+    SELECT substr(c, strpos(c, '=') + 1) INTO before
+      FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) AS c
+     WHERE d.datname = current_database() AND s.setrole = 0 AND c LIKE 'session\_preload\_libraries=%';
+    -- A setting of the database replaces the server's own: start from that one.
+    before := coalesce(before, (SELECT reset_val FROM pg_settings WHERE name = 'session_preload_libraries'), '');
+    IF concat_ws(',', before, current_setting('shared_preload_libraries')) ~ '(^|[,/" ])mentalspace($|[," ])' THEN
+        RETURN step;
+    END IF;
+    PERFORM set_config('session_preload_libraries', concat_ws(', ', nullif(before, ''), library), true);
+    EXECUTE format('ALTER DATABASE %I SET session_preload_libraries FROM CURRENT', current_database());
+    step.state := CASE before WHEN '' THEN 'made' ELSE 'changed' END;
+    step.detail := concat_ws(', ', nullif(before, ''), library);
+    RETURN step;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN ('database setting', 'session_preload_libraries', 'skipped',
+            'only a superuser can set it: the library is loaded by the first call of auth.uid()')::mentalspace.provision_step;
+END
+$$;
+COMMENT ON FUNCTION mentalspace.provision_preload() IS 'internal to provision(): session_preload_libraries of the database';

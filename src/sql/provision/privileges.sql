@@ -1,0 +1,162 @@
+-- provision(): roles, memberships, privileges and extensions.
+CREATE FUNCTION mentalspace.provision_role(role name, summary text, options text DEFAULT '') RETURNS mentalspace.provision_step
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    r pg_roles;
+    step mentalspace.provision_step := ('role', role, 'found', NULL);
+BEGIN
+    SELECT * INTO r FROM pg_roles WHERE rolname = role;
+    IF r.oid IS NULL THEN
+        EXECUTE format('CREATE ROLE %I NOLOGIN %s', role, options);
+        EXECUTE format('COMMENT ON ROLE %I IS %L', role, summary);
+        step.state := 'made';
+    ELSIF role IN ('anon', 'authenticated') AND (r.rolsuper OR r.rolbypassrls) THEN
+        step.detail := 'WARNING: this role passes row level security; run ALTER ROLE ' || quote_ident(role) || ' NOSUPERUSER NOBYPASSRLS';
+    END IF;
+    RETURN step;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN ('role', role, 'skipped', sqlerrm)::mentalspace.provision_step;
+END
+$$;
+COMMENT ON FUNCTION mentalspace.provision_role(name, text, text) IS 'internal to provision(): a role';
+
+-- MEMBER gets ROLE.  PostgreSQL 16 and later tell inheriting from taking the role: what is asked for is stated there,
+-- before that the member's INHERIT attribute decides.
+CREATE FUNCTION mentalspace.provision_member(role name, member name, inherits boolean DEFAULT true, may_set boolean DEFAULT true)
+    RETURNS mentalspace.provision_step
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    detailed boolean := current_setting('server_version_num')::int >= 160000;
+    step mentalspace.provision_step := ('membership', format('%I of %I', member, role), 'found', NULL);
+BEGIN
+    IF to_regrole(quote_ident(role)) IS NULL OR to_regrole(quote_ident(member)) IS NULL THEN
+        step.state := 'skipped';
+        step.detail := 'no such role';
+    ELSIF pg_has_role(member, role, CASE WHEN inherits THEN 'USAGE' ELSE 'MEMBER' END)
+       AND (NOT detailed OR NOT may_set OR pg_has_role(member, role, CASE WHEN detailed THEN 'SET' ELSE 'MEMBER' END)) THEN
+        NULL;
+    ELSE
+        EXECUTE format('GRANT %I TO %I %s', role, member,
+            CASE WHEN detailed THEN format('WITH INHERIT %s, SET %s', inherits, may_set) ELSE '' END);
+        step.state := 'made';
+    END IF;
+    RETURN step;
+EXCEPTION WHEN insufficient_privilege OR invalid_grant_operation THEN
+    step.state := 'skipped';
+    step.detail := sqlerrm;
+    RETURN step;
+END
+$$;
+COMMENT ON FUNCTION mentalspace.provision_member(name, name, boolean, boolean) IS 'internal to provision(): membership of one role in another';
+
+-- Grants PRIVILEGES on an object (KIND is SCHEMA, TABLE, SEQUENCE, FUNCTION or DATABASE) to those of the roles that exist
+-- and do not have them, the owner's or the caller's grant.
+CREATE FUNCTION mentalspace.provision_grant(owner name, kind text, object text, privileges text[], roles name[], options text DEFAULT '')
+    RETURNS mentalspace.provision_step
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    step mentalspace.provision_step := ('grant', lower(kind) || ' ' || object, 'found', NULL);
+    lacking name[];
+    command text;
+BEGIN
+    lacking := ARRAY(
+        SELECT r.rolname FROM pg_roles r
+         WHERE r.rolname = ANY (roles)
+           AND EXISTS (SELECT FROM unnest(privileges) AS p
+                        WHERE NOT CASE kind WHEN 'SCHEMA' THEN has_schema_privilege(r.oid, to_regnamespace(object), p)
+                                            WHEN 'TABLE' THEN has_table_privilege(r.oid, to_regclass(object), p)
+                                            WHEN 'SEQUENCE' THEN has_sequence_privilege(r.oid, to_regclass(object), p)
+                                            WHEN 'FUNCTION' THEN has_function_privilege(r.oid, to_regprocedure(object), p)
+                                            WHEN 'DATABASE' THEN has_database_privilege(r.oid, current_database(), p) END)
+         ORDER BY r.rolname);
+    step.detail := format('%s to %s', array_to_string(privileges, ', '), array_to_string(coalesce(nullif(lacking, '{}'), roles), ', '));
+    IF lacking = '{}' THEN
+        RETURN step;
+    END IF;
+    command := format('GRANT %s ON %s %s TO %s %s', array_to_string(privileges, ', '), kind, object,
+        (SELECT string_agg(quote_ident(r), ', ') FROM unnest(lacking) AS r), options);
+    step.state := 'made';
+    IF pg_has_role(owner, (CASE kind WHEN 'SCHEMA' THEN (SELECT nspowner FROM pg_namespace WHERE oid = to_regnamespace(object))
+                                     WHEN 'FUNCTION' THEN (SELECT proowner FROM pg_proc WHERE oid = to_regprocedure(object))
+                                     WHEN 'DATABASE' THEN (SELECT datdba FROM pg_database WHERE datname = current_database())
+                                     ELSE (SELECT relowner FROM pg_class WHERE oid = to_regclass(object)) END), 'USAGE') THEN
+        PERFORM mentalspace.provision_run(owner, command);
+    ELSE
+        EXECUTE command;
+    END IF;
+    RETURN step;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN ('grant', step.object, 'skipped', concat_ws(': ', step.detail, sqlerrm))::mentalspace.provision_step;
+END
+$$;
+COMMENT ON FUNCTION mentalspace.provision_grant(name, text, text, text[], name[], text) IS 'internal to provision(): privileges on an object';
+
+-- What the owner makes in SCHEMA from now on, the roles of the API may use; rows are guarded by policies.
+CREATE FUNCTION mentalspace.provision_default_privileges(owner name, schema name) RETURNS SETOF mentalspace.provision_step
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    class record;
+    lacking text;
+BEGIN
+    FOR class IN SELECT * FROM (VALUES ('TABLES', 'r', 7), ('SEQUENCES', 'S', 3), ('FUNCTIONS', 'f', 1)) AS v(name, letter, rights) LOOP
+        SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname) INTO lacking
+          FROM pg_roles r
+         WHERE r.rolname IN ('anon', 'authenticated', 'service_role')
+           AND (SELECT count(*) FROM pg_default_acl d, aclexplode(d.defaclacl) a
+                 WHERE d.defaclrole = quote_ident(owner)::regrole AND d.defaclnamespace = schema::regnamespace
+                   AND d.defaclobjtype = class.letter::"char" AND a.grantee = r.oid) < class.rights;
+        IF lacking IS NULL THEN
+            RETURN NEXT ('default privileges', format('%s in schema %I', lower(class.name), schema), 'found', NULL)::mentalspace.provision_step;
+        ELSE
+            PERFORM mentalspace.provision_run(owner, format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT ALL ON %s TO %s',
+                owner, schema, class.name, lacking));
+            RETURN NEXT ('default privileges', format('%s in schema %I', lower(class.name), schema), 'made', 'to ' || lacking)::mentalspace.provision_step;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mentalspace.provision_default_privileges(name, name) IS 'internal to provision(): default privileges of what the owner makes in a schema';
+
+-- An extension by name: the packaged one or, where there is none, the one of that name that is installed beside this one.
+-- The owner makes it where it may, so that its migrations can drop it and comment on it.
+CREATE FUNCTION mentalspace.provision_extension(owner name, extension name, schema name DEFAULT '') RETURNS mentalspace.provision_step
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    step mentalspace.provision_step := ('extension', extension, 'found', NULL);
+    command text := format('CREATE EXTENSION %I', extension) || CASE WHEN schema = '' THEN '' ELSE format(' WITH SCHEMA %I', schema) END;
+BEGIN
+    SELECT format('version %s in schema %I', e.extversion, n.nspname) INTO step.detail
+      FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = extension;
+    IF FOUND THEN
+        RETURN step;
+    END IF;
+    step.state := 'skipped';
+    BEGIN
+        PERFORM mentalspace.provision_run(owner, command);
+    EXCEPTION WHEN insufficient_privilege THEN
+        IF current_user = owner THEN
+            RAISE;
+        END IF;
+        EXECUTE command;
+    END;
+    SELECT 'made', format('version %s in schema %I', e.extversion, n.nspname) INTO step.state, step.detail
+      FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = extension;
+    RETURN step;
+EXCEPTION
+WHEN undefined_file THEN
+    step.state := 'skipped';
+    step.detail := 'not installed on this server';
+    RETURN step;
+WHEN others THEN
+    -- Each extension has its own reasons why it cannot be made here (not preloaded, wrong database, ...): the row says which.
+    step.state := 'skipped';
+    step.detail := sqlerrm;
+    RETURN step;
+END
+$$;
+COMMENT ON FUNCTION mentalspace.provision_extension(name, name, name) IS 'internal to provision(): an extension, if it can be made here';
