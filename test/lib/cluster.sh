@@ -1,7 +1,8 @@
 # Throw-away PostgreSQL clusters for the demo and the tests.  To be sourced by bash scripts.
 #
 #   ms_install ROOT [make args]         builds and installs the extension below ROOT (a DESTDIR), not into the system
-#   ms_cluster_start DIR [conf lines]   a cluster below DIR, with the extension of MS_ROOT; sets PGHOST, PGPORT, PGUSER
+#   ms_cluster_start DIR [conf lines]   a cluster below DIR, with the extension of MS_ROOT; sets PGHOST, PGPORT, PGUSER;
+#                                       MS_POSTGRES is started instead of the server's own program
 #   ms_cluster_stop                     stops it
 #   ms_cluster_template                 initdb once: later clusters are copies of this one (needs MS_WORK)
 #
@@ -62,7 +63,8 @@ ms_cluster_start() {
 		fi
 		printf '%s\n' "$@"
 	} >>"$dir/data/postgresql.conf"
-	ms_as_server_user "$bindir/pg_ctl" -D "$dir/data" -l "$dir/server.log" -w -t 60 start >/dev/null ||
+	ms_as_server_user "$bindir/pg_ctl" -D "$dir/data" -l "$dir/server.log" -p "${MS_POSTGRES:-$bindir/postgres}" -w -t 60 \
+		start >/dev/null ||
 		{ tail -n 20 "$dir/server.log" >&2; return 1; }
 	export PGHOST=$dir PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
 }

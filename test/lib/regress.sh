@@ -1,7 +1,7 @@
 # Regression tests: sql/NAME.sql, compared with expected/NAME.out by pg_regress.  To be sourced after stage.sh.
 #
-#   ms_regress FLAVOR    runs all tests of the flavour, as many at a time as there are processors
-#   MS_ACCEPT=1          copies what the tests print to expected/, to be read before it is committed
+#   ms_regress FLAVOR [ROOT]   runs all tests of the flavour (installed below ROOT), as many at a time as there are processors
+#   MS_ACCEPT=1                copies what the tests print to expected/, to be read before it is committed
 #
 # Every test has a server of its own (a copy of one fresh cluster, which takes a third of a second), so roles, databases
 # and settings of one test are never seen by another and the order does not matter.  The database `regression` is empty:
@@ -20,7 +20,7 @@ ms_regress_names() {
 
 # One test, with its output below MS_WORK; to be run in a shell of its own.
 ms_regress_one() {
-	local flavor=$1 name=$2 dir=$MS_WORK/regress-$1/$2 user=postgres conf=() began status
+	local flavor=$1 name=$2 dir=$MS_WORK/regress-$(basename "$MS_ROOT")/$2 user=postgres conf=() began status
 	local pgxs=$("$PG_CONFIG" --pgxs)
 	[ "$flavor" = native ] || user=regress_owner
 	[ ! -f "$MS_TOP/sql/$name.conf" ] || mapfile -t conf <"$MS_TOP/sql/$name.conf"
@@ -55,7 +55,8 @@ ms_regress_one() {
 
 ms_regress() {
 	local flavor=$1 result line
-	MS_ROOT=$(ms_root "$flavor") || { ms_report "not ok" "build of the $flavor flavour"; return; }
+	MS_ROOT=${2:-$(ms_root "$flavor")}
+	[ -n "$MS_ROOT" ] || { ms_report "not ok" "build of the $flavor flavour"; return; }
 	export MS_ROOT MS_TOP MS_WORK PG_CONFIG
 	ms_cluster_template || { ms_report "not ok" "initdb"; return; }
 	while IFS= read -r line; do
