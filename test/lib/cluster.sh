@@ -13,7 +13,7 @@
 MS_TOP=${MS_TOP:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 
 ms_as_server_user() {
-	if [ "$(id -u)" = 0 ]; then (cd / && runuser -u postgres -- "$@"); else "$@"; fi
+	if [ "$(id -u)" = 0 ]; then (cd / && setpriv --reuid=postgres --regid=postgres --clear-groups -- "$@"); else "$@"; fi
 }
 
 ms_install() {
@@ -32,7 +32,7 @@ ms_initdb() {
 ms_cluster_template() {
 	local dir=$MS_WORK/template
 	export MS_TEMPLATE=$dir/data
-	[ ! -d "$dir" ] || return 0
+	[ ! -f "$MS_TEMPLATE/PG_VERSION" ] || return 0
 	mkdir -p "$dir"
 	[ "$(id -u)" != 0 ] || chown postgres "$dir"
 	ms_initdb "$MS_TEMPLATE"
@@ -57,8 +57,11 @@ ms_cluster_start() {
 		echo "fsync = off"
 		echo "max_connections = 40"
 		if [ -n "${MS_ROOT:-}" ]; then
-			# Debian's servers look for extensions below extension_destdir too.
-			echo "extension_destdir = '$MS_ROOT'"
+			# Servers look for extensions below another directory, too: from 18 on, and Debian's before that.
+			case $("$PG_CONFIG" --version) in
+			*\ 15.* | *\ 16.* | *\ 17.*) echo "extension_destdir = '$MS_ROOT'" ;;
+			*) echo "extension_control_path = '$MS_ROOT$("$PG_CONFIG" --sharedir):\$system'" ;;
+			esac
 			echo "dynamic_library_path = '$MS_ROOT$libdir:\$libdir'"
 		fi
 		printf '%s\n' "$@"
