@@ -85,6 +85,9 @@ CREATE POLICY "another role's policy" ON cp.roles FOR SELECT TO cp_user USING (a
 CREATE POLICY "of the enum" ON cp.roles FOR SELECT USING (cp.has_role(auth.uid(), 'superadmin'));
 CREATE POLICY "of the enum, sub-select" ON cp.roles FOR SELECT
     USING ((SELECT cp.has_role((SELECT auth.uid()), 'superadmin')) OR cp.has_role(auth.uid(), 'chief'));
+CREATE TABLE public.user_roles (user_id uuid, role cp.app_role);
+CREATE POLICY "of the enum, by ours" ON cp.roles FOR SELECT USING (mentalspace.has_role('chief'));
+CREATE POLICY "by ours, healthy" ON cp.roles FOR SELECT USING (mentalspace.has_role(auth.uid(), 'billing'));
 CREATE POLICY "idle" ON cp.roles FOR SELECT TO cp_idle USING (true);
 CREATE POLICY "idle and another" ON cp.roles FOR SELECT TO cp_idle, cp_apart USING (true);
 SELECT level, finding, policy_name, detail FROM mentalspace.check_policies() WHERE table_name = 'roles';

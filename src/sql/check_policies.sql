@@ -141,14 +141,16 @@ BEGIN
         RETURN;
     END IF;
 
-    -- has_role(..., 'x') on a table whose column role is an enum without x.  The function's body must name the table,
-    -- and must not know the value itself.
+    -- has_role(..., 'x') on a table whose column role is an enum without x.  The table is the one that
+    -- mentalspace.has_role() looks in; that of a function of the user's is one that the body names, and the body must not
+    -- know the value itself.
     matched := regexp_match(leaf, $re$^(\w+)\.(\w*role\w*)\((?:.*, )?'((?:[^']|'')*)'::text\)$$re$);
     IF matched IS NOT NULL THEN
         SELECT t.oid::regtype::text AS enum, c.relname INTO why
           FROM pg_proc f
           JOIN pg_class c ON c.relkind IN ('r', 'p')
-           AND f.prosrc ~ ('\m' || regexp_replace(c.relname, '\W', '.', 'g') || '\M')
+           AND CASE WHEN matched[1] = 'mentalspace' THEN c.oid = mentalspace.role_source()
+                    ELSE f.prosrc ~ ('\m' || regexp_replace(c.relname, '\W', '.', 'g') || '\M') END
           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'role' AND NOT a.attisdropped
           JOIN pg_type t ON t.oid = a.atttypid AND t.typtype = 'e'
          WHERE f.pronamespace = to_regnamespace(matched[1]) AND f.proname = matched[2]
