@@ -174,6 +174,12 @@ BEGIN
         step.state := 'made';
         RETURN step;
     END IF;
+    -- The roles of the API get rights on these: without row level security they would see everything.
+    IF NOT c.relrowsecurity AND schema IN ('storage', 'realtime') THEN
+        PERFORM mentalspace.provision_run(owner, format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', step.object));
+        c.relrowsecurity := true;
+        added := added || 'row level security'::text;
+    END IF;
     IF added <> '{}' THEN
         step.state := 'changed';
     END IF;

@@ -13,6 +13,8 @@ BEGIN
         step.state := 'made';
     ELSIF role IN ('anon', 'authenticated') AND (r.rolsuper OR r.rolbypassrls) THEN
         step.detail := 'WARNING: this role passes row level security; run ALTER ROLE ' || quote_ident(role) || ' NOSUPERUSER NOBYPASSRLS';
+    ELSIF r.rolcanlogin AND role IN ('anon', 'authenticated', 'service_role', 'authenticator') THEN
+        step.detail := 'can log in';
     END IF;
     RETURN step;
 EXCEPTION WHEN insufficient_privilege THEN
@@ -147,12 +149,7 @@ BEGIN
     SELECT 'made', format('version %s in schema %I', e.extversion, n.nspname) INTO step.state, step.detail
       FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = extension;
     RETURN step;
-EXCEPTION
-WHEN undefined_file THEN
-    step.state := 'skipped';
-    step.detail := 'not installed on this server';
-    RETURN step;
-WHEN others THEN
+EXCEPTION WHEN others THEN
     -- Each extension has its own reasons why it cannot be made here (not preloaded, wrong database, ...): the row says which.
     step.state := 'skipped';
     step.detail := sqlerrm;

@@ -40,7 +40,9 @@ BEGIN
     BEGIN
         EXECUTE format('GRANT %I TO service_role %s', owner,
             CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'WITH INHERIT TRUE, SET FALSE' ELSE '' END);
-        step.detail := format('only a superuser can give BYPASSRLS: passes the policies of tables of "%s" as a member of that role instead', owner);
+        step.detail := format('only a superuser can give BYPASSRLS: passes the policies of tables of "%s" as a member of that role instead', owner)
+            || CASE WHEN current_setting('server_version_num')::int < 160000
+                    THEN '; before PostgreSQL 16, whoever may take service_role may therefore take that role too' ELSE '' END;
     EXCEPTION WHEN insufficient_privilege OR invalid_grant_operation THEN
         step.state := 'skipped';
         step.detail := format('does not pass policies: neither ALTER ROLE service_role BYPASSRLS (%s) nor GRANT %I TO service_role (%s) is allowed here', reason, owner, sqlerrm);
