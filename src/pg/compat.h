@@ -95,4 +95,33 @@ ms_guc_release(void *memory)
 #endif
 }
 
+extern "C" {
+#include "executor/execdesc.h"
+#include "tcop/pquery.h"
+#include "utils/acl.h"
+#include "utils/portal.h"
+}
+
+/* Whether `member` may SET ROLE to `role`; a superuser may always. */
+static inline bool
+ms_can_become_role(Oid member, Oid role)
+{
+#if PG_VERSION_NUM < 160000
+	return is_member_of_role(member, role);
+#else
+	return member_can_set_role(member, role);
+#endif
+}
+
+/* Runs a portal to its end.  `alone`: the command is a statement by itself, so that VACUUM and the like are allowed. */
+static inline bool
+ms_portal_run(Portal portal, bool alone, DestReceiver *dest, QueryCompletion *completion)
+{
+#if PG_VERSION_NUM < 180000
+	return PortalRun(portal, FETCH_ALL, alone, true, dest, dest, completion);
+#else
+	return PortalRun(portal, FETCH_ALL, alone, dest, dest, completion);
+#endif
+}
+
 #endif

@@ -5,3 +5,4 @@ void ms_identity_init(void);
 void ms_companion_schema_init(void);
 void ms_companion_vault_init(void);
 void ms_rls_init(void);
+void ms_cron_init(void);

@@ -21,12 +21,13 @@ quiet_make() {
 exported() {
 	nm -D --defined-only "$1" | awk '{ print $NF }' | sed 's/@.*//' | sort
 }
-# Everything exported is the magic block, _PG_init, or an SQL-callable function that an install script names.
+# Everything exported is the magic block, _PG_init, an SQL-callable function that an install script names, or the entry
+# point of a background worker.
 only_sql_callable() {
 	local symbols
 	symbols=$(cat "$copy"/sql-build/*.sql "$copy"/sql-build/companions/*.sql |
 		grep -oE "'ms_[a-z0-9_]+'" | tr -d "'" | sort -u)
-	{ printf '%s\n' Pg_magic_func _PG_init; for s in $symbols; do printf '%s\n' "$s" "pg_finfo_$s"; done; } |
+	{ printf '%s\n' Pg_magic_func _PG_init; grep -rhoE '"ms_[a-z_]+_main"' "$copy/src" | tr -d '"' | sort -u; for s in $symbols; do printf '%s\n' "$s" "pg_finfo_$s"; done; } |
 		sort | diff - <(exported "$copy/mentalspace.so")
 }
 cmake_exports_the_same() {
