@@ -36,14 +36,17 @@ script_sources := $(top)/mentalspace.control $(shell find $(top)/src/sql -type f
 # Companion extensions, each a folder of src/companions with a control file.
 COMPANIONS ?= $(sort $(notdir $(basename $(wildcard $(top)/src/companions/*/*.control))))
 
-EXTRA_CLEAN = sql-build dist build
+# mentalspace-migrate: a program of its own, on libpq.
+migrate_sources = $(wildcard $(top)/src/migrate/*.cpp $(top)/src/core/sql_*.cpp)
+
+EXTRA_CLEAN = sql-build dist build bin/mentalspace-migrate
 
 ifeq ($(FLAVOR),native)
 
 built = sql-build
 EXTENSION = mentalspace
 MODULE_big = mentalspace
-OBJS = $(patsubst $(top)/%.cpp,%.o,$(sort $(shell find $(top)/src -name '*.cpp')))
+OBJS = $(patsubst $(top)/%.cpp,%.o,$(filter-out $(migrate_sources),$(sort $(shell find $(top)/src -name '*.cpp'))))
 DATA_built = $(addprefix $(built)/,$(scripts))
 
 PG_CPPFLAGS = -I$(top)/src -isystem $(shell $(PG_CONFIG) --includedir-server) -DMS_VERSION='"$(EXTVERSION)"'
@@ -96,6 +99,24 @@ uninstall: uninstall-companions
 uninstall-companions:
 	@$(companions_env) $(top)/src/companions/install --remove $(COMPANIONS)
 .PHONY: install-companions uninstall-companions
+
+migrate_objects = $(patsubst $(top)/src/%.cpp,build/migrate/%.o,$(migrate_sources))
+all: bin/mentalspace-migrate
+bin/mentalspace-migrate: $(migrate_objects)
+	@mkdir -p $(@D)
+	$(CXX) $(MS_CXXFLAGS) -o $@ $^ -L$(shell $(PG_CONFIG) --libdir) -lpq $(MS_LDFLAGS)
+build/migrate/%.o: $(top)/src/%.cpp $(wildcard $(top)/src/migrate/*.h $(top)/src/core/sql_*.h) $(top)/mentalspace.control
+	@mkdir -p $(@D)
+	$(CXX) -std=c++20 -O2 -Wall -Wextra -Werror $(MS_CXXFLAGS) -I$(top)/src -isystem $(shell $(PG_CONFIG) --includedir) \
+		-DMS_VERSION='"$(EXTVERSION)"' -c -o $@ $<
+install: install-tools
+install-tools: all
+	$(MKDIR_P) '$(DESTDIR)$(bindir)'
+	$(INSTALL_PROGRAM) bin/mentalspace-migrate '$(DESTDIR)$(bindir)/'
+uninstall: uninstall-tools
+uninstall-tools:
+	rm -f '$(DESTDIR)$(bindir)/mentalspace-migrate'
+.PHONY: install-tools uninstall-tools
 
 ifeq ($(FLAVOR),native)
 # Headers are few and small: every object follows all of them.

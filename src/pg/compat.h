@@ -48,6 +48,7 @@ ms_json_lexer_free(JsonLexContext *lexer)
 extern "C" {
 #include "catalog/pg_extension.h"
 #include "utils/acl.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/guc_tables.h"
 }
 
@@ -121,6 +122,17 @@ ms_portal_run(Portal portal, bool alone, DestReceiver *dest, QueryCompletion *co
 	return PortalRun(portal, FETCH_ALL, alone, true, dest, dest, completion);
 #else
 	return PortalRun(portal, FETCH_ALL, alone, dest, dest, completion);
+#endif
+}
+
+/* raw_expression_tree_walker() with one type of callback on all versions. */
+static inline bool
+ms_raw_expression_tree_walker(Node *node, bool (*walker)(Node *, void *), void *context)
+{
+#if PG_VERSION_NUM < 160000
+	return raw_expression_tree_walker(node, reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)), context);
+#else
+	return raw_expression_tree_walker(node, walker, context);
 #endif
 }
 

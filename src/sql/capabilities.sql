@@ -35,6 +35,9 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
                  ELSE 'only a superuser can give BYPASSRLS; service_role is made a member of the owner instead' END),
         (5, 'publication of changes', current_setting('wal_level') = 'logical',
             format('wal_level is %s', current_setting('wal_level'))),
+        (6, 'names in migrations', native,
+            CASE WHEN native THEN 'parse_sql() lists what statements make, drop and need'
+                 ELSE 'parse_sql() checks syntax by PL/pgSQL''s compiler; it cannot list names' END),
         (11, 'component cron', EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron'), mentalspace.extension_detail('pg_cron')),
         (12, 'component net', EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_net'), mentalspace.extension_detail('pg_net')),
         (13, 'component vault', EXISTS (SELECT FROM pg_extension WHERE extname = 'supabase_vault'), mentalspace.extension_detail('supabase_vault')),
