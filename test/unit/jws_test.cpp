@@ -289,6 +289,8 @@ TEST(Jws, EcdsaRange)
 				EXPECT_FALSE(jwk.value().key.Verify("x", changed));
 			}
 		}
+		/* The same numbers in more bytes. */
+		EXPECT_FALSE(jwk.value().key.Verify("x", std::string(good).insert(length, 1, '\0')));
 		EXPECT_FALSE(jwk.value().key.Verify("x", std::string(2 * length, '\0')));
 		EXPECT_FALSE(jwk.value().key.Verify("x", good + std::string(1, '\0')));
 		EXPECT_FALSE(jwk.value().key.Verify("x", std::string(1, '\0') + good));
