@@ -103,6 +103,8 @@ mentalspace::ReadJson(std::string_view text, JsonSink *sink)
 {
 	static MemoryContext context = nullptr;
 	MemoryContext caller = CurrentMemoryContext;
+	uint32 interrupt_holdoff = InterruptHoldoffCount;
+	uint32 cancel_holdoff = QueryCancelHoldoffCount;
 	volatile JsonOutcome outcome = JsonOutcome::kOutOfMemory;
 
 	/* An error that is swallowed below must not have been a cancel request. */
@@ -123,7 +125,9 @@ mentalspace::ReadJson(std::string_view text, JsonSink *sink)
 		outcome = JsonOutcome::kOutOfMemory;
 	}
 	PG_END_TRY();
-	RESUME_INTERRUPTS();
+	/* Not RESUME_INTERRUPTS: raising an error sets the counts to zero. */
+	InterruptHoldoffCount = interrupt_holdoff;
+	QueryCancelHoldoffCount = cancel_holdoff;
 	MemoryContextSwitchTo(caller);
 	if (context != nullptr)
 		MemoryContextReset(context);
