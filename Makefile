@@ -87,6 +87,7 @@ all: $(built)/companions/made
 %/companions/made: $(top)/mentalspace.control $(top)/src/sql/assemble $(shell find $(top)/src/companions -type f -not -name '*.cpp')
 	@rm -rf $(@D) && mkdir -p $(@D)
 	@set -e; for control in $(top)/src/companions/*/*.control; do name=$$(basename $$control .control); \
+		grep -qw $(FLAVOR) $(top)/src/companions/$$name/manifest || continue; \
 		$(top)/src/sql/assemble $(FLAVOR) $$name control > $(@D)/$$name.control; \
 		$(top)/src/sql/assemble $(FLAVOR) $$name > $(@D)/$$name--$(EXTVERSION)-mentalspace.sql; done
 	@touch $@

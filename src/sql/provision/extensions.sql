@@ -37,6 +37,7 @@ BEGIN
     RETURN NEXT mentalspace.provision_extension(owner, 'uuid-ossp', 'extensions');
     RETURN NEXT mentalspace.provision_extension(owner, 'pgjwt', 'extensions');
     RETURN NEXT mentalspace.provision_search_path();
+    RETURN NEXT mentalspace.provision_schema(owner, 'graphql', 'the schema that CREATE EXTENSION pg_graphql names');
     RETURN NEXT mentalspace.provision_schema(owner, 'graphql_public', 'the schema that Supabase serves GraphQL from');
     RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'graphql_public', '{USAGE}', '{anon,authenticated,service_role}');
     RETURN NEXT mentalspace.provision_schema(owner, 'supabase_migrations', 'bookkeeping of the Supabase CLI and of mentalspace-migrate');
@@ -49,4 +50,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION mentalspace.provision_extensions(name) IS
-    'component extensions of provision(): schema extensions with pgcrypto, uuid-ossp and pgjwt, search_path of the database, schema graphql_public, supabase_migrations.schema_migrations';
+    'component extensions of provision(): schema extensions with pgcrypto, uuid-ossp and pgjwt, search_path of the database, schemas graphql and graphql_public, supabase_migrations.schema_migrations';
