@@ -54,7 +54,8 @@ $$;
 COMMENT ON FUNCTION mentalspace.provision_member(name, name, boolean, boolean) IS 'internal to provision(): membership of one role in another';
 
 -- Grants PRIVILEGES on an object (KIND is SCHEMA, TABLE, SEQUENCE, FUNCTION or DATABASE) to those of the roles that exist
--- and do not have them, the owner's or the caller's grant.
+-- and do not have them, the owner's or the caller's grant.  Given once: where the object's own list names one of the roles
+-- already, what another lacks was taken away by a migration, and stays away.
 CREATE FUNCTION mentalspace.provision_grant(owner name, kind text, object text, privileges text[], roles name[], options text DEFAULT '')
     RETURNS mentalspace.provision_step
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
@@ -77,6 +78,12 @@ BEGIN
     step.detail := format('%s to %s', array_to_string(privileges, ', '), array_to_string(coalesce(nullif(lacking, '{}'), roles), ', '));
     IF lacking = '{}' THEN
         RETURN step;
+    ELSIF EXISTS (SELECT FROM aclexplode(CASE kind WHEN 'SCHEMA' THEN (SELECT nspacl FROM pg_namespace WHERE oid = to_regnamespace(object))
+                                                   WHEN 'TABLE' THEN (SELECT relacl FROM pg_class WHERE oid = to_regclass(object)) END) a
+                    JOIN pg_roles r ON r.oid = a.grantee
+                   WHERE r.rolname = ANY (roles) AND r.rolname <> ALL (ARRAY[owner, current_user])) THEN
+        step.detail := 'all but what was taken from ' || array_to_string(lacking, ', ');
+        RETURN step;
     END IF;
     command := format('GRANT %s ON %s %s TO %s %s', array_to_string(privileges, ', '), kind, object,
         (SELECT string_agg(quote_ident(r), ', ') FROM unnest(lacking) AS r), options);
@@ -96,23 +103,30 @@ END
 $$;
 COMMENT ON FUNCTION mentalspace.provision_grant(name, text, text, text[], name[], text) IS 'internal to provision(): privileges on an object';
 
--- What the owner makes in SCHEMA from now on, the roles of the API may use; rows are guarded by policies.
+-- What the owner makes in SCHEMA from now on, the roles of the API may use; rows are guarded by policies.  Given once: what
+-- a migration has taken away since stays away.
 CREATE FUNCTION mentalspace.provision_default_privileges(owner name, schema name) RETURNS SETOF mentalspace.provision_step
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     class record;
+    api CONSTANT name[] := ARRAY(SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role') ORDER BY rolname);
+    given boolean := EXISTS (
+        SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) a
+         WHERE d.defaclrole = quote_ident(owner)::regrole AND d.defaclnamespace = schema::regnamespace
+           AND a.grantee IN (SELECT r.oid FROM pg_roles r WHERE r.rolname = ANY (api)));
     lacking text;
 BEGIN
     FOR class IN SELECT * FROM (VALUES ('TABLES', 'r', 7), ('SEQUENCES', 'S', 3), ('FUNCTIONS', 'f', 1)) AS v(name, letter, rights) LOOP
         SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname) INTO lacking
           FROM pg_roles r
-         WHERE r.rolname IN ('anon', 'authenticated', 'service_role')
+         WHERE r.rolname = ANY (api)
            AND (SELECT count(*) FROM pg_default_acl d, aclexplode(d.defaclacl) a
                  WHERE d.defaclrole = quote_ident(owner)::regrole AND d.defaclnamespace = schema::regnamespace
                    AND d.defaclobjtype = class.letter::"char" AND a.grantee = r.oid) < class.rights;
-        IF lacking IS NULL THEN
-            RETURN NEXT ('default privileges', format('%s in schema %I', lower(class.name), schema), 'found', NULL)::mentalspace.provision_step;
+        IF given OR lacking IS NULL THEN
+            RETURN NEXT ('default privileges', format('%s in schema %I', lower(class.name), schema), 'found',
+                'all but what was taken from ' || lacking)::mentalspace.provision_step;
         ELSE
             PERFORM mentalspace.provision_run(owner, format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT ALL ON %s TO %s',
                 owner, schema, class.name, lacking));
