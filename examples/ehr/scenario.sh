@@ -1,6 +1,6 @@
 #!/bin/bash
-# examples/ehr/scenario.sh: signs each person of scenario.people in, asks what they see (scenario.sees) and lets them try
-# what scenario.does says.  Prints it as tables, and ends with `N passed, N failed`; the exit status is 0 only if
+# examples/ehr/scenario.sh: signs each person of scenario.people in, asks what they see (scenario.sees), and lets them
+# try what scenario.does says.  Prints it as tables, and ends with `N passed, N failed`; the exit status is 0 only if
 # everything was as the files say.
 #
 # The database is that of PGHOST, PGDATABASE, ...; the connecting user must be a superuser, who looks up the people as
@@ -15,12 +15,8 @@ tables() { # tables FILE: without comments and empty lines
 }
 
 # Who is asking: the one place that signs somebody in.  Goes at the start of each transaction.
-sign_in() {
-	cat <<-'SQL'
-		SELECT set_config('request.jwt.claims', :'claims', true) \g /dev/null
-		SET LOCAL ROLE :"role";
-	SQL
-}
+sign_in="SELECT set_config('request.jwt.claims', :'claims', true) \\g /dev/null
+SET LOCAL ROLE :\"role\";"
 
 # The claims of an access token of Supabase Auth for this user.
 claims_of() { # claims_of EMAIL ROLE AAL
@@ -35,12 +31,11 @@ claims_of() { # claims_of EMAIL ROLE AAL
 
 # A check in a transaction of its own: `@ ID ERROR SQLSTATE ROWS COUNT` is what came of it.
 attempt() { # attempt ID STATEMENT (ends in ; or a psql command)
-	printf '%s\n' '\set count -' 'BEGIN;'
-	sign_in
+	printf '%s\n' '\set count -' 'BEGIN;' "$sign_in"
 	printf '\\o /dev/null\n%s\n\\o\n\\echo @ %s :ERROR :SQLSTATE :ROW_COUNT :count\nROLLBACK;\n' "$2" "$1"
 }
 
-# ---- one psql script per person, all expectations in one file ----------------------------------------------------------
+# ---- one psql script per person, all expectations in one file ----
 read -ra people < <(tables scenario.sees | head -n 1)
 people=("${people[@]:1}")
 declare -A words role claims
@@ -80,7 +75,7 @@ while IFS= read -r line; do
 done < <(tables scenario.does)
 add_attempt
 
-# ---- run, and compare --------------------------------------------------------------------------------------------------
+# ---- run, and compare ----
 for name in "${!claims[@]}"; do
 	"${PSQL[@]}" -v claims="${claims[$name]}" -v role="${role[$name]}" -f "$work/$name.psql" \
 		>>"$work/output" 2>>"$work/messages"
@@ -95,18 +90,19 @@ while read -r id value; do
 	if [ "${got[$id]:-nothing}" = "$value" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 done <"$work/wanted"
 
-# ---- tell --------------------------------------------------------------------------------------------------------------
+# ---- tell ----
 echo "Who signs in"
 echo
 for name in "${people[@]}"; do printf '  %-11s %s\n' "$name" "${words[$name]}"; done
+declare -A width
 # A cell must hold "refused".
-width() { echo $((${#1} > 7 ? ${#1} : 7)); }
-printf '\nWhat each may see: rows of the table, a point for none\n\n  %-26s' table
-for name in "${people[@]}"; do printf ' %*s' "$(width "$name")" "$name"; done
+for name in "${people[@]}"; do width[$name]=$((${#name} > 7 ? ${#name} : 7)); done
+printf '\nWhat each may see: rows of the table, a point for none\n\n  %-25s' table
+for name in "${people[@]}"; do printf ' %*s' "${width[$name]}" "$name"; done
 echo
 wrong=()
 while read -r table _; do
-	printf '  %-26s' "$table"
+	printf '  %-25s' "$table"
 	for name in "${people[@]}"; do
 		id=sees.$table.$name value=${got[$id]:-nothing}
 		case "$value" in
@@ -118,7 +114,7 @@ while read -r table _; do
 			cell="*$cell"
 			wrong+=("$name sees of $table: $value; the scenario says: ${wanted[$id]:-nothing}")
 		fi
-		printf ' %*s' "$(width "$name")" "$cell"
+		printf ' %*s' "${width[$name]}" "$cell"
 	done
 	echo
 done < <(tables scenario.sees | tail -n +2)
@@ -138,7 +134,8 @@ while IFS=$'\t' read -r id who text; do
 done <"$work/attempts"
 
 # A table that the scenario does not know could show anything to anybody.
-for table in $("${PSQL[@]}" -c "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')"); do
+for table in $("${PSQL[@]}" -c "SELECT relname FROM pg_class
+		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')"); do
 	if tables scenario.sees | grep -q "^$table "; then
 		passed=$((passed + 1))
 	else

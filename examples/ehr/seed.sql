@@ -12,7 +12,7 @@ CREATE FUNCTION pg_temp.visit(n int, v int) RETURNS uuid LANGUAGE sql IMMUTABLE
 CREATE FUNCTION pg_temp.practice(n int) RETURNS uuid LANGUAGE sql IMMUTABLE
     AS $$ SELECT ('9ac70000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid $$;
 
--- ---- practices and people ------------------------------------------------------------------------------------------
+-- ---- practices and people ----
 INSERT INTO public.practices (id, name, npi)
 VALUES (pg_temp.practice(1), 'Hollow Oak Counseling (invented)', NULL),
        (pg_temp.practice(2), 'Paper Lantern Clinic (invented)', NULL);
@@ -25,12 +25,12 @@ INSERT INTO people VALUES
     ( 4, 'asa@hollow-oak.example',     'Asa',    'Sample',         1, 'associate'),
     ( 5, 'bill@hollow-oak.example',    'Bill',   'Fictional',      1, 'billing'),
     ( 6, 'fran@hollow-oak.example',    'Fran',   'Invented',       1, 'front_desk'),
-    (21, 'ada@paper-lantern.example',  'Adeline', 'Example',       2, 'administrator'),
+    (21, 'ada@paper-lantern.example',  'Adeline', 'Example',      2, 'administrator'),
     (22, 'ted@paper-lantern.example',  'Ted',    'Specimen',       2, 'therapist'),
     (91, 'pat@patients.example',       'Pat',    'Testcase-010',   NULL, NULL),
     (92, 'quinn@patients.example',     'Quinn',  'Testcase-013',   NULL, NULL);
 INSERT INTO people
-SELECT n, format('therapist-%s@hollow-oak.example', n), 'Therapist', format('Nobody-%s', lpad(n::text, 2, '0')), 1, 'therapist'
+SELECT n, format('therapist-%s@hollow-oak.example', n), 'Therapist', 'Nobody-' || lpad(n::text, 2, '0'), 1, 'therapist'
   FROM generate_series(7, 14) AS n;
 
 -- As the Auth service makes them; nobody knows the passwords.  The trigger on auth.users makes the profiles.
@@ -58,7 +58,7 @@ SELECT pg_temp.person(n), role FROM people WHERE role IS NOT NULL ORDER BY n;
 INSERT INTO public.supervision_relationships (supervisor_id, associate_id, started_on)
 VALUES (pg_temp.person(2), pg_temp.person(4), '2025-03-03');
 
--- ---- clients: 400 of the first practice, 80 of the second ------------------------------------------------------------
+-- ---- clients: 400 of the first practice, 80 of the second ----
 -- Of each ten clients of the first practice one is with Tess, one with Sol, one with Asa (the first twenty) or
 -- therapist 07, the others with therapists 08 to 14.
 CREATE TEMPORARY TABLE caseload AS
@@ -91,11 +91,13 @@ SELECT pg_temp.visit(c.n, v), pg_temp.practice(c.practice), pg_temp.client(c.n),
   FROM (SELECT *, row_number() OVER (PARTITION BY clinician ORDER BY n) - 1 AS k FROM caseload) AS c
  CROSS JOIN generate_series(1, 3) AS v
  CROSS JOIN LATERAL (SELECT timestamptz '2025-04-07 12:00Z'
-                            + make_interval(days => (14 * (v - 1) + c.k / 8)::int, hours => (c.k % 8)::int) AS starts_at) AS t
+                            + make_interval(days => (14 * (v - 1) + c.k / 8)::int,
+                                            hours => (c.k % 8)::int)) AS t(starts_at)
  ORDER BY c.n, v;
 
--- ---- the record ------------------------------------------------------------------------------------------------------
--- A note for each completed visit: signed; of the second visits, Asa's wait for Sol and each fourth of Tess's is a draft.
+-- ---- the record ----
+-- A note for each completed visit: signed; of the second visits, Asa's wait for Sol, and each fourth of Tess's is a
+-- draft.
 INSERT INTO public.clinical_notes (client_id, appointment_id, author_id, note_type, content, status, signed_at,
                                    cosigned_by, cosigned_at)
 SELECT a.client_id, a.id, a.clinician_id, CASE s.v WHEN 1 THEN 'intake' ELSE 'progress' END,
@@ -116,10 +118,13 @@ SELECT pg_temp.client(n), pg_temp.person(clinician), '2025-04-21', 'Invented pri
   FROM caseload WHERE n % 3 = 0 ORDER BY n;
 
 INSERT INTO public.diagnoses (client_id, icd10_code, description, diagnosed_by, diagnosed_on)
-SELECT pg_temp.client(n), d.code, d.description, pg_temp.person(CASE clinician WHEN 4 THEN 2 ELSE clinician END), '2025-04-07'
+SELECT pg_temp.client(n), d.code, d.description,
+       pg_temp.person(CASE clinician WHEN 4 THEN 2 ELSE clinician END), '2025-04-07'
   FROM caseload
-  JOIN (VALUES (0, 'F41.1', 'Generalized anxiety disorder'), (1, 'F33.1', 'Recurrent depressive disorder, moderate'),
-               (2, 'F43.10', 'Post-traumatic stress disorder'), (3, 'F90.0', 'Attention-deficit hyperactivity disorder'))
+  JOIN (VALUES (0, 'F41.1', 'Generalized anxiety disorder'),
+               (1, 'F33.1', 'Major depressive disorder, recurrent, moderate'),
+               (2, 'F43.10', 'Post-traumatic stress disorder'),
+               (3, 'F90.0', 'Attention-deficit hyperactivity disorder'))
        AS d(k, code, description) ON d.k = n % 4
  ORDER BY n;
 
@@ -127,11 +132,12 @@ INSERT INTO public.treatment_plans (client_id, author_id, goals, review_on, shar
 SELECT pg_temp.client(n), pg_temp.person(clinician), '["an invented goal"]', '2025-10-07', n % 2 = 0
   FROM caseload ORDER BY n;
 
--- ---- billing ---------------------------------------------------------------------------------------------------------
+-- ---- billing ----
 INSERT INTO public.payers (name, payer_code) VALUES ('Imaginary Mutual', 'IM001'), ('No Such Health Plan', 'NS002');
 
 INSERT INTO public.claims (practice_id, client_id, appointment_id, payer_id, amount, status, submitted_on)
-SELECT a.practice_id, a.client_id, a.id, (SELECT id FROM public.payers WHERE payer_code = CASE c.n % 2 WHEN 0 THEN 'IM001' ELSE 'NS002' END),
+SELECT a.practice_id, a.client_id, a.id,
+       (SELECT id FROM public.payers WHERE payer_code = CASE c.n % 2 WHEN 0 THEN 'IM001' ELSE 'NS002' END),
        150, (CASE v WHEN 1 THEN 'paid' ELSE 'submitted' END)::public.claim_status, '2025-04-30'
   FROM caseload c CROSS JOIN generate_series(1, 2) AS v
   JOIN public.appointments a ON a.id = pg_temp.visit(c.n, v)
@@ -141,7 +147,7 @@ INSERT INTO public.payments (practice_id, client_id, claim_id, amount, method, r
 SELECT practice_id, client_id, id, amount - 25, 'insurance', '2025-05-20' FROM public.claims WHERE status = 'paid'
  ORDER BY client_id;
 
--- ---- the portal: Pat is a client of Tess, Quinn one of therapist 08 --------------------------------------------------
+-- ---- the portal: Pat is a client of Tess, Quinn one of therapist 08 ----
 INSERT INTO public.client_portal_users (user_id, client_id)
 VALUES (pg_temp.person(91), pg_temp.client(10)), (pg_temp.person(92), pg_temp.client(13));
 
@@ -155,7 +161,8 @@ SELECT pg_temp.client(c.n), pg_temp.person(CASE m % 2 WHEN 1 THEN c.portal ELSE 
 INSERT INTO public.portal_documents (client_id, title, storage_path, shared_by)
 SELECT pg_temp.client(c.n), d.title, format('%s/%s', pg_temp.client(c.n), d.file), pg_temp.person(c.clinician)
   FROM (VALUES (10, 3), (13, 8)) AS c(n, clinician)
- CROSS JOIN (VALUES ('Consent form (invented)', 'consent.pdf'), ('Treatment plan (invented)', 'plan.pdf')) AS d(title, file)
+ CROSS JOIN (VALUES ('Consent form (invented)', 'consent.pdf'),
+                    ('Treatment plan (invented)', 'plan.pdf')) AS d(title, file)
  ORDER BY c.n, d.file;
 
 -- What the Storage service would have recorded of the uploads.
