@@ -77,7 +77,9 @@ GRANT USAGE ON SCHEMA vault TO vault_user;
 GRANT SELECT ON vault.secrets TO vault_user;
 SET ROLE vault_user;
 SET mentalspace.vault_key_file = '/etc/passwd';
+\set VERBOSITY sqlstate
 SHOW mentalspace.vault_key_file;
+\set VERBOSITY default
 SELECT vault._seal(gen_random_uuid(), 's3cret');
 SELECT vault._open(id, secret, nonce, key_id) FROM vault.secrets;
 SELECT * FROM vault.decrypted_secrets;
@@ -133,10 +135,34 @@ SELECT name, decrypted_secret FROM vault.decrypted_secrets ORDER BY name;
 GRANT USAGE ON SCHEMA vault TO vault_reader;
 GRANT SELECT ON vault.decrypted_secrets TO vault_reader;
 GRANT EXECUTE ON FUNCTION vault._open TO vault_reader;
-SELECT vault._seal(gen_random_uuid(), 's3cret');
-ALTER TABLE vault.secrets DISABLE TRIGGER seal_row;
 DROP EXTENSION supabase_vault;
 RESET ROLE;
+
+-- A superuser makes the extension in somebody's schema: the objects are the schema's owner's, so that functions that run
+-- with their owner's rights give him none that he lacks, whatever he puts in their place.
+CREATE EXTENSION supabase_vault;
+SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'vault';
+SELECT DISTINCT pg_get_userbyid(proowner) FROM pg_proc WHERE pronamespace = 'vault'::regnamespace;
+SELECT relname, pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'vault'::regnamespace AND relkind IN ('r', 'v') ORDER BY 1;
+SET ROLE vault_user;
+ALTER SCHEMA vault RENAME TO stolen;
+CREATE SCHEMA vault;
+CREATE TABLE vault.log (who name);
+CREATE FUNCTION vault._seal(row_id uuid, plain text, OUT secret text, OUT nonce bytea, OUT key_id uuid) LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO vault.log VALUES (current_user);
+    secret := 'ms1:x'; nonce := 'x'; key_id := row_id;
+END
+$$;
+RESET ROLE;
+INSERT INTO stolen.secrets (secret) VALUES ('s3cret');
+SELECT who FROM vault.log;
+DROP SCHEMA vault CASCADE;
+ALTER SCHEMA stolen RENAME TO vault;
+SET ROLE vault_user;
+SELECT vault.create_secret('s3cret', 'still') IS NOT NULL AS works;
+RESET ROLE;
+DROP EXTENSION supabase_vault;
 
 -- A schema of somebody else's is not trusted with secrets.
 DROP SCHEMA vault;

@@ -116,6 +116,29 @@ foreach my $flavor (flavors())
 	$node->stop('immediate');
 }
 
+# ---- natively, as the owner of a database who is no superuser; and restored by a superuser
+{
+	my $node = start_server('companions_owner', 'native');
+	my $file = write_key_file($node, new_key());
+	$node->append_conf('postgresql.conf', "mentalspace.vault_key_file = '$file'");
+	$node->reload;
+	$node->safe_psql('postgres', 'CREATE ROLE app LOGIN; CREATE DATABASE project OWNER app; CREATE DATABASE copy OWNER app');
+	my $app = sub { return $node->safe_psql($_[0], $_[1], extra_params => [ '-U', 'app' ]) };
+
+	$app->('project', q{CREATE EXTENSION supabase_vault; CREATE EXTENSION pgmq; CREATE EXTENSION pgjwt; SELECT pgmq.create('q')});
+	$app->('project', qq{SELECT vault.create_secret('$secret', 'a'); SELECT pgmq.send('q', '1')});
+	is($app->('project', 'SELECT decrypted_secret FROM vault.decrypted_secrets'), $secret, 'owner: the vault works');
+	my $dump = $node->data_dir . '/owner.sql';
+	$node->command_ok([ 'pg_dump', '-U', 'app', '--file', $dump, 'project' ], 'owner: pg_dump');
+	$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'copy', '--file', $dump ], 'owner: restored by a superuser');
+	is($app->('copy', 'SELECT decrypted_secret FROM vault.decrypted_secrets'), $secret, 'owner: reads the copy\'s secrets');
+	$app->('copy', q{SELECT vault.create_secret('more', 'b'); SELECT pgmq.create('r'); SELECT pgmq.send('r', '1')});
+	is($app->('copy', 'SELECT count(*) FROM pgmq.list_queues()'), '2', 'owner: goes on working with the copy');
+	$node->command_ok([ 'pg_dump', '-U', 'app', '--file', $dump, 'copy' ], 'owner: pg_dump of the copy');
+	unlike(slurp_file($dump), qr/^(GRANT|REVOKE) .* (vault|pgmq)\./m, 'owner: grants are the extension\'s own, not the dump\'s');
+	$node->stop('immediate');
+}
+
 # ---- a key in a setting, for which the library must be preloaded
 {
 	my $key = new_key();

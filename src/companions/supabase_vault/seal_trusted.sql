@@ -9,7 +9,6 @@ CREATE TABLE vault.keys (
 );
 COMMENT ON TABLE vault.keys IS 'keys of the vault: the newest seals, all of them open; not in dumps, so keep a copy in a safe place';
 COMMENT ON COLUMN vault.keys.number IS 'order in which the keys were added';
-REVOKE ALL ON vault.keys FROM PUBLIC;
 
 -- pgcrypto's functions, bound once, wherever pgcrypto is and wherever it may be moved.
 DO $$
@@ -63,7 +62,6 @@ EXCEPTION
 END
 $$;
 COMMENT ON FUNCTION vault.add_key(text) IS 'adds a key, made up unless given as 64 hexadecimal digits, which seals from now on; returns its id';
-REVOKE ALL ON FUNCTION vault.add_key(text) FROM PUBLIC;
 
 CREATE FUNCTION vault._key_id() RETURNS uuid
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -133,5 +131,3 @@ BEGIN
         USING ERRCODE = 'data_corrupted', DETAIL = format('The id of the row is %s.', row_id);
 END
 $$;
-REVOKE ALL ON FUNCTION vault._hmac(bytea, bytea), vault._encrypt(bytea, bytea, bytea), vault._decrypt(bytea, bytea, bytea),
-    vault._random(integer) FROM PUBLIC;
