@@ -73,7 +73,6 @@ BEGIN
     RETURN request_id;
 END
 $$;
-REVOKE ALL ON FUNCTION net._enqueue(text, text, jsonb, jsonb, jsonb, integer) FROM PUBLIC;
 COMMENT ON FUNCTION net._enqueue(text, text, jsonb, jsonb, jsonb, integer) IS 'checks a request and puts it into the outbox; returns its id';
 
 CREATE FUNCTION net.http_get(url text, params jsonb DEFAULT '{}', headers jsonb DEFAULT '{}', timeout_milliseconds integer DEFAULT 5000)

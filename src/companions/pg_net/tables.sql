@@ -29,18 +29,3 @@ CREATE TABLE net._http_response (
 CREATE INDEX _http_response_id_idx ON net._http_response (id);
 CREATE INDEX _http_response_created_idx ON net._http_response (created);
 COMMENT ON TABLE net._http_response IS 'what came of requests: written by delivery only; deleted after pg_net.ttl';
-
--- Requests and responses hold keys and patients' data: nobody sees them but the owner, and service_role where it exists.
-REVOKE ALL ON net.http_request_queue, net._http_response FROM PUBLIC;
-REVOKE ALL ON SEQUENCE net.http_request_queue_id_seq FROM PUBLIC;
-DO $$
-BEGIN
-    IF pg_catalog.to_regrole('service_role') IS NOT NULL THEN
-        GRANT SELECT ON net.http_request_queue, net._http_response TO service_role;
-    END IF;
-    -- The schema may be somebody else's, who then grants it.
-    IF pg_catalog.pg_has_role((SELECT n.nspowner FROM pg_catalog.pg_namespace n WHERE n.nspname = 'net'), 'USAGE') THEN
-        GRANT USAGE ON SCHEMA net TO PUBLIC;
-    END IF;
-END
-$$;
