@@ -38,15 +38,17 @@ COMPANIONS ?= $(sort $(notdir $(basename $(wildcard $(top)/src/companions/*/*.co
 
 # mentalspace-migrate: a program of its own, on libpq.
 migrate_sources = $(wildcard $(top)/src/migrate/*.cpp $(top)/src/core/sql_*.cpp)
+# mentalspace-outbox: the same, on libpq and libcurl; made where libcurl's headers are.
+outbox_sources = $(wildcard $(top)/src/outbox/*.cpp)
 
-EXTRA_CLEAN = sql-build dist build bin/mentalspace-migrate
+EXTRA_CLEAN = sql-build dist build bin/mentalspace-migrate bin/mentalspace-outbox
 
 ifeq ($(FLAVOR),native)
 
 built = sql-build
 EXTENSION = mentalspace
 MODULE_big = mentalspace
-OBJS = $(patsubst $(top)/%.cpp,%.o,$(filter-out $(migrate_sources),$(sort $(shell find $(top)/src -name '*.cpp'))))
+OBJS = $(patsubst $(top)/%.cpp,%.o,$(filter-out $(migrate_sources) $(outbox_sources),$(sort $(shell find $(top)/src -name '*.cpp'))))
 DATA_built = $(addprefix $(built)/,$(scripts))
 
 PG_CPPFLAGS = -I$(top)/src -isystem $(shell $(PG_CONFIG) --includedir-server) -DMS_VERSION='"$(EXTVERSION)"'
@@ -118,6 +120,23 @@ uninstall: uninstall-tools
 uninstall-tools:
 	rm -f '$(DESTDIR)$(bindir)/mentalspace-migrate'
 .PHONY: install-tools uninstall-tools
+
+ifeq ($(FLAVOR)$(if $(shell command -v curl-config),-curl),native-curl)
+all: bin/mentalspace-outbox
+bin/mentalspace-outbox: $(outbox_sources) $(wildcard $(top)/src/outbox/*.h) $(top)/mentalspace.control
+	@mkdir -p $(@D)
+	$(CXX) -std=c++20 -O2 -Wall -Wextra -Werror $(MS_CXXFLAGS) -I$(top)/src -isystem $(shell $(PG_CONFIG) --includedir) \
+		-DMS_VERSION='"$(EXTVERSION)"' -o $@ $(outbox_sources) -L$(shell $(PG_CONFIG) --libdir) -lpq \
+		$(shell curl-config --libs) $(MS_LDFLAGS)
+install: install-outbox
+install-outbox: all
+	$(MKDIR_P) '$(DESTDIR)$(bindir)'
+	$(INSTALL_PROGRAM) bin/mentalspace-outbox '$(DESTDIR)$(bindir)/'
+uninstall: uninstall-outbox
+uninstall-outbox:
+	rm -f '$(DESTDIR)$(bindir)/mentalspace-outbox'
+.PHONY: install-outbox uninstall-outbox
+endif
 
 ifeq ($(FLAVOR),native)
 # Headers are few and small: every object follows all of them.

@@ -6,10 +6,16 @@
 #include "pg/module.h"
 
 extern "C" {
+#include "access/heapam.h"
+#include "access/relation.h"
+#include "access/tableam.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
 #include "commands/trigger.h"
 #include "postmaster/bgworker.h"
+#include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -63,6 +69,32 @@ at_end_of_transaction(XactEvent event, void *arg)
 		default:
 			break;
 	}
+}
+
+/* Whether cron.job is a table with rows, as far as can be told without waiting.  Looks at the heap alone: the table may be
+ * anybody's, and no code of its owner must run here. */
+bool
+has_jobs()
+{
+	Oid schema = get_namespace_oid("cron", true);
+	Oid table = OidIsValid(schema) ? get_relname_relid("job", schema) : InvalidOid;
+	bool found = false;
+
+	if (!OidIsValid(table) || !OidIsValid(get_relname_relid("last_tick", schema)) ||
+		!ConditionalLockRelationOid(table, AccessShareLock))
+		return false;
+	Relation relation = try_relation_open(table, NoLock);
+	if (relation) {
+		if (relation->rd_rel->relkind == RELKIND_RELATION && relation->rd_rel->relam == HEAP_TABLE_AM_OID) {
+			TableScanDesc scan = table_beginscan_catalog(relation, 0, nullptr);
+
+			found = heap_getnext(scan, ForwardScanDirection) != nullptr;
+			table_endscan(scan);
+		}
+		relation_close(relation, NoLock);
+	}
+	UnlockRelationOid(table, AccessShareLock);
+	return found;
 }
 
 /* A timestamp in whole seconds since 1970, rounded down. */
@@ -162,12 +194,8 @@ ms_cron_init(void)
 	}
 	RegisterXactCallback(at_end_of_transaction, nullptr);
 	/* A client's session, while it starts or later; not one of the workers themselves. */
-	if (MyBackendType == B_BACKEND && OidIsValid(MyDatabaseId) && IsTransactionState()) {
-		Oid schema = get_namespace_oid("cron", true);
-
-		if (OidIsValid(schema) && OidIsValid(get_relname_relid("last_tick", schema)))
-			start_scheduler();
-	}
+	if (MyBackendType == B_BACKEND && OidIsValid(MyDatabaseId) && IsTransactionState() && has_jobs())
+		start_scheduler();
 }
 
 /* cron.job_cache_invalidate(), a trigger after each statement that changes cron.job: tells the scheduler, and starts it
