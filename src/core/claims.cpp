@@ -62,11 +62,13 @@ IsAudience(JsonValue value)
 bool
 AudienceContains(JsonValue value, std::string_view audience)
 {
-	return value.IsString() ? value.text() == audience
-							: std::any_of(value.begin(), value.end(), [&](JsonValue v) { return v.text() == audience; });
+	if (value.IsString())
+		return value.text() == audience;
+	return std::any_of(value.begin(), value.end(), [&](JsonValue element) { return element.text() == audience; });
 }
 
-/* Other kinds of tokens are made by the same providers and must not pass for an access token (RFC 8725 section 3.11). */
+/* Other kinds of tokens are made by the same providers and must not pass for an access token (RFC 8725 section 3.11).
+ *  */
 bool
 IsAccessTokenType(std::string_view typ)
 {

@@ -1,4 +1,4 @@
-/* The primitives: comparison, secrets, HMAC, digests, random bytes, AES-GCM.  The keys are in crypto_key.cpp. */
+/* The primitives: comparison, HMAC, random bytes, AES-GCM.  The keys are in crypto_key.cpp. */
 #include "core/crypto.h"
 
 #include <openssl/crypto.h>
@@ -7,11 +7,9 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
-#include <cstring>
 #include <limits>
 #include <new>
 #include <stdexcept>
-#include <utility>
 
 namespace mentalspace {
 
@@ -76,36 +74,6 @@ Zeroise(void *memory, std::size_t length) noexcept
 		OPENSSL_cleanse(memory, length);
 }
 
-SecretBytes::SecretBytes(std::string_view bytes)
-	: bytes_(std::make_unique<char[]>(bytes.size() + 1)), length_(bytes.size())
-{
-	if (!bytes.empty())
-		std::memcpy(bytes_.get(), bytes.data(), bytes.size());
-}
-
-SecretBytes &
-SecretBytes::operator=(SecretBytes &&other) noexcept
-{
-	if (this != &other) {
-		if (bytes_)
-			Zeroise(bytes_.get(), length_);
-		bytes_ = std::move(other.bytes_);
-		length_ = std::exchange(other.length_, 0);
-	}
-	return *this;
-}
-
-SecretBytes::SecretBytes(SecretBytes &&other) noexcept
-	: bytes_(std::move(other.bytes_)), length_(std::exchange(other.length_, 0))
-{
-}
-
-SecretBytes::~SecretBytes()
-{
-	if (bytes_)
-		Zeroise(bytes_.get(), length_);
-}
-
 std::string
 Hmac(Hash hash, std::string_view key, std::string_view message)
 {
@@ -121,18 +89,6 @@ Hmac(Hash hash, std::string_view key, std::string_view message)
 		throw std::bad_alloc();
 	}
 	return mac;
-}
-
-std::string
-Digest(Hash hash, std::string_view bytes)
-{
-	std::string digest(HashLength(hash), '\0');
-
-	if (EVP_Digest(bytes.data(), bytes.size(), Bytes(digest), nullptr, MessageDigest(hash), nullptr) != 1) {
-		ERR_clear_error();
-		throw std::bad_alloc();
-	}
-	return digest;
 }
 
 std::string

@@ -29,34 +29,11 @@ bool ConstantTimeEqual(std::string_view a, std::string_view b) noexcept;
 /* Overwrites memory in a way that the compiler does not remove. */
 void Zeroise(void *memory, std::size_t length) noexcept;
 
-/* Bytes that are zeroised when they are let go.  Movable, never copied. */
-class SecretBytes {
- public:
-	SecretBytes() = default;
-	explicit SecretBytes(std::string_view bytes);
-	SecretBytes(SecretBytes &&other) noexcept;
-	SecretBytes &operator=(SecretBytes &&other) noexcept;
-	~SecretBytes();
-
-	std::string_view
-	view() const noexcept
-	{
-		return {bytes_.get(), length_};
-	}
-
- private:
-	std::unique_ptr<char[]> bytes_;
-	std::size_t length_ = 0;
-};
-
 /* HMAC (RFC 2104) with a SHA-2 hash; any key length: whoever needs a minimum checks it.  Throws std::bad_alloc. */
 std::string Hmac(Hash hash, std::string_view key, std::string_view message);
 
 /* Cryptographically strong random bytes.  Throws std::runtime_error where the system has none. */
 std::string RandomBytes(std::size_t count);
-
-/* SHA-2 of the bytes.  Throws std::bad_alloc. */
-std::string Digest(Hash hash, std::string_view bytes);
 
 constexpr std::size_t kAesGcmKeyLength = 32;
 constexpr std::size_t kAesGcmNonceLength = 12;

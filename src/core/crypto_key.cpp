@@ -1,5 +1,6 @@
-/* Keys that verify signatures.  Whatever can be done once is done when the key is made: fetching algorithms, parsing and
- * checking the key, setting up the operation.  That is what makes a verification cost little more than its mathematics. */
+/* Keys that verify signatures.  Whatever can be done once is done when the key is made: fetching algorithms, parsing
+ * and checking the key, setting up the operation.  That is what makes a verification cost little more than its
+ * mathematics. */
 #include "core/crypto.h"
 
 #include <openssl/bn.h>
@@ -107,7 +108,8 @@ Number(std::string_view big_endian)
 	return number;
 }
 
-/* A public key of the parameters, or null where OpenSSL does not take them; for EC that includes points off the curve. */
+/* A public key of the parameters, or null where OpenSSL does not take them; for EC that includes points off the
+ * curve. */
 Pkey
 PublicKey(const char *type, OSSL_PARAM *params)
 {
@@ -132,13 +134,15 @@ PassesPublicCheck(EVP_PKEY *key)
 	return passes;
 }
 
-/* Whether the modulus bears the mark of the broken key generator of CVE-2017-15361 (ROCA): modulo each of these primes it
- * is a power of 65537.  By chance a modulus does that once in more than 10^40. */
+/* Whether the modulus bears the mark of the broken key generator of CVE-2017-15361 (ROCA): modulo each of these
+ * primes it is a power of 65537.  By chance a modulus does that once in more than 10^40. */
 bool
 IsRocaModulus(const BIGNUM *modulus)
 {
-	constexpr BN_ULONG kPrimes[] = {3,  5,  7,  11, 13, 17, 19,  23,  29,  31,  37,  41,  43,  47,  53,  59,  61,  67,  71,
-									73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167};
+	constexpr BN_ULONG kPrimes[] = {
+		3,  5,  7,  11, 13, 17, 19,  23,  29,  31,  37,  41,  43,  47,  53,  59,  61,  67,  71,
+		73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
+	};
 
 	for (BN_ULONG prime : kPrimes) {
 		BN_ULONG remainder = BN_mod_word(modulus, prime), power = 1;

@@ -30,7 +30,11 @@ std::size_t
 Utf8Length(const unsigned char *text, std::size_t left) noexcept
 {
 	unsigned char c = text[0];
-	std::size_t length = c < 0x80 ? 1 : c >= 0xc2 && c <= 0xdf ? 2 : c >= 0xe0 && c <= 0xef ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
+	std::size_t length = c < 0x80                ? 1
+						 : c >= 0xc2 && c <= 0xdf ? 2
+						 : c >= 0xe0 && c <= 0xef ? 3
+						 : c >= 0xf0 && c <= 0xf4 ? 4
+												  : 0;
 
 	if (length == 0 || length > left)
 		return 0;

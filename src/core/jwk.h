@@ -5,8 +5,8 @@
  * - RSA without `alg` means RS256;
  * - the curve of an EC or OKP key says it, and an `alg` that differs is refused.
  * In a set, keys that are not for verifying signatures (`use` or `key_ops` say so) or of a kind that is not known here
- * are passed over, as RFC 7517 section 5 wants; anything that is wrong, weak or private refuses the whole set, and so does
- * a kid that is there twice, or a secret among public keys. */
+ * are passed over, as RFC 7517 section 5 wants; anything that is wrong, weak or private refuses the whole set, and so
+ * does a kid that is there twice, or a secret among public keys. */
 #pragma once
 
 #include "core/crypto.h"
@@ -59,8 +59,8 @@ class KeySet {
 class KeySetBuilder {
  public:
 	/* A JWKS ({"keys": [...]}) or a single JWK.  Returns the number of keys taken, at least 1.  kInvalidKey where
-	 * anything is wrong; status().index() is then the place of the key in the set.  Two keys of one issuer with the same
-	 * kid are refused. */
+	 * anything is wrong; status().index() is then the place of the key in the set.  Two keys of one issuer with the
+	 * same kid are refused. */
 	Result<int> AddJwks(std::optional<std::string_view> issuer, std::string_view jwks, JsonParser parser);
 
 	/* A shared secret, 32 (HS256), 48 (HS384) or 64 (HS512) bytes at least. */

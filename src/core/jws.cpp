@@ -118,10 +118,14 @@ VerifyJws(std::string_view token, const Jwk &key, std::size_t max_bytes, JsonPar
 Result<std::string>
 SignJws(Algorithm algorithm, std::string_view secret, std::string_view header, std::string_view payload)
 {
-	Hash hash = algorithm == Algorithm::kHS256 ? Hash::kSha256 : algorithm == Algorithm::kHS384 ? Hash::kSha384 : Hash::kSha512;
+	Hash hash;
 
-	if (algorithm != Algorithm::kHS256 && algorithm != Algorithm::kHS384 && algorithm != Algorithm::kHS512)
-		return Status{ErrorClass::kInvalidArgument, "only HS256, HS384 and HS512 can sign"};
+	switch (algorithm) {
+		case Algorithm::kHS256: hash = Hash::kSha256; break;
+		case Algorithm::kHS384: hash = Hash::kSha384; break;
+		case Algorithm::kHS512: hash = Hash::kSha512; break;
+		default: return Status{ErrorClass::kInvalidArgument, "only HS256, HS384 and HS512 can sign"};
+	}
 	if (secret.size() < HashLength(hash))
 		return Status{ErrorClass::kInvalidKey, "the secret is shorter than the hash of its algorithm"};
 

@@ -1,8 +1,8 @@
 /* JSON Web Signatures in the compact serialization (RFC 7515 section 7.1): taking a token apart, and its signature.
  *
  * Stricter than the RFC: exactly three segments; `crit` and `b64` are refused; `jwk`, `jku`, `x5u` and `x5c` are never
- * looked at; a token inside a token (`cty` of JWT) and encryption (`enc`) are refused; `none` in any spelling is refused.
- * Everything is bounded before any cryptography. */
+ * looked at; a token inside a token (`cty` of JWT) and encryption (`enc`) are refused; `none` in any spelling is
+ * refused. Everything is bounded before any cryptography. */
 #pragma once
 
 #include "core/crypto.h"
@@ -30,7 +30,8 @@ struct UnverifiedJws {
 	std::string signature;
 };
 
-/* Takes a token apart; kMalformed where it breaks a rule above or is longer than `max_bytes`.  Throws std::bad_alloc. */
+/* Takes a token apart; kMalformed where it breaks a rule above or is longer than `max_bytes`.  Throws std::bad_alloc.
+ *  */
 Result<UnverifiedJws> SplitJws(std::string_view token, std::size_t max_bytes, JsonParser parser);
 
 /* Whether the key verifies the token's algorithm, and no kid speaks against it.  A key without kid fits any. */

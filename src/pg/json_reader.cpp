@@ -1,5 +1,6 @@
-/* The sink is filled from the parser's callbacks.  They allocate nothing and cannot raise; the parser itself allocates in
- * the server, and an error that it raises there is caught here, before it can jump over C++ objects of the callers. */
+/* The sink is filled from the parser's callbacks.  They allocate nothing and cannot raise; the parser itself
+ * allocates in the server, and an error that it raises there is caught here, before it can jump over C++ objects of
+ * the callers. */
 #include "pg/prelude.h"
 
 #include "pg/json_reader.h"

@@ -1,5 +1,5 @@
-/* The JSON reader inside a server, where its parser may raise errors and the encoding may not be UTF-8.  A library of its own
- * for the stage json-reader; no part of the product. */
+/* The JSON reader inside a server, where its parser may raise errors and the encoding may not be UTF-8.  A library of
+ * its own for the stage json-reader; no part of the product. */
 #include "pg/prelude.h"
 
 extern "C" {
@@ -22,7 +22,7 @@ parse_or_raise(JsonLexContext *lexer, JsonSemAction *actions)
 	return pg_parse_json(lexer, actions);
 }
 
-}  // namespace
+} // namespace
 
 #define pg_parse_json parse_or_raise
 #include "pg/json_reader.cpp"
@@ -67,7 +67,7 @@ is_out_of_memory()
 	return false;
 }
 
-}  // namespace mentalspace
+} // namespace mentalspace
 
 /* probe_describe(bytea) returns text */
 MS_FUNCTION(ms_probe_describe)
@@ -90,7 +90,7 @@ MS_FUNCTION(ms_probe_fault)
 	for (int i = 0; i < times; i++)
 		caught += mentalspace::is_out_of_memory();
 	fault = kNone;
-	bool same = interrupts == InterruptHoldoffCount && cancels == QueryCancelHoldoffCount && context == CurrentMemoryContext &&
-				handler == PG_exception_stack;
+	bool same = interrupts == InterruptHoldoffCount && cancels == QueryCancelHoldoffCount &&
+				context == CurrentMemoryContext && handler == PG_exception_stack;
 	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%d caught, state %s", caught, same ? "as before" : "changed")));
 }

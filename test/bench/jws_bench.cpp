@@ -2,8 +2,8 @@
  *
  *   jws_bench [ROUNDS]
  *
- * Each round times all variants one after the other, so that whatever disturbs the machine disturbs all of them; medians
- * over the rounds, in microseconds. */
+ * Each round times all variants one after the other, so that whatever disturbs the machine disturbs all of them;
+ * medians over the rounds, in microseconds. */
 #include "core/claims.h"
 #include "core/jws.h"
 #include "pg/json_reader.h"
@@ -31,15 +31,20 @@ constexpr std::int64_t kNow = 1700000000;
 std::string
 Claims()
 {
-	return R"({"aal":"aal1","amr":[{"method":"password","timestamp":1699999000}],"app_metadata":{"provider":"email","providers":)"
-		   R"(["email"],"clinic_id":"22222222-2222-4222-8222-222222222222"},"aud":"authenticated","email":"anna@clinic.example",)"
-		   R"("exp":1700003600,"iat":1699999990,"is_anonymous":false,"iss":"https://abcdefghijklmnopqrst.auth.example/auth/v1",)"
+	return R"({"aal":"aal1","amr":[{"method":"password","timestamp":1699999000}],"app_metadata":{"provider":"ema)"
+	R"(il","providers":)"
+		   R"(["email"],"clinic_id":"22222222-2222-4222-8222-222222222222"},"aud":"authenticated","email":"anna@)"
+		   R"(clinic.example",)"
+		   R"("exp":1700003600,"iat":1699999990,"is_anonymous":false,"iss":"https://abcdefghijklmnopqrst.auth.ex)"
+		   R"(ample/auth/v1",)"
 		   R"("phone":"","role":"authenticated","session_id":"99999999-2222-4333-8444-555555555555","sub":)"
-		   R"("11111111-2222-4333-8444-555555555555","user_metadata":{"email":"anna@clinic.example","email_verified":true,)"
+		   R"("11111111-2222-4333-8444-555555555555","user_metadata":{"email":"anna@clinic.example","email_verif)"
+		   R"(ied":true,)"
 		   R"("full_name":"Anna Example","phone_verified":false}})";
 }
 
-/* OpenSSL and nothing else: what a program that has the key, the message and the signature in OpenSSL's form would do. */
+/* OpenSSL and nothing else: what a program that has the key, the message and the signature in OpenSSL's form would
+ * do. */
 std::function<void()>
 Bare(const SigningKey &key, const std::string &message)
 {
@@ -49,7 +54,8 @@ Bare(const SigningKey &key, const std::string &message)
 			unsigned char out[EVP_MAX_MD_SIZE];
 			unsigned int length = 0;
 			Must(HMAC(EVP_sha256(), key.secret().data(), static_cast<int>(key.secret().size()),
-					  reinterpret_cast<const unsigned char *>(message.data()), message.size(), out, &length) != nullptr &&
+					  reinterpret_cast<const unsigned char *>(message.data()), message.size(), out,
+					  &length) != nullptr &&
 				 CRYPTO_memcmp(out, mac.data(), length) == 0);
 		};
 	}
@@ -60,7 +66,8 @@ Bare(const SigningKey &key, const std::string &message)
 		EVP_MD_CTX *context = EVP_MD_CTX_new();
 		EVP_PKEY_CTX *operation = nullptr;
 
-		Must(EVP_DigestVerifyInit_ex(context, &operation, eddsa ? nullptr : "SHA256", nullptr, nullptr, key.key(), nullptr) == 1);
+		Must(EVP_DigestVerifyInit_ex(context, &operation, eddsa ? nullptr : "SHA256", nullptr, nullptr, key.key(),
+									 nullptr) == 1);
 		if (pss)
 			Must(EVP_PKEY_CTX_set_rsa_padding(operation, RSA_PKCS1_PSS_PADDING) == 1 &&
 				 EVP_PKEY_CTX_set_rsa_pss_saltlen(operation, RSA_PSS_SALTLEN_DIGEST) == 1);
@@ -87,7 +94,7 @@ Median(std::vector<double> values)
 	return values[values.size() / 2];
 }
 
-}  // namespace
+} // namespace
 
 int
 main(int argc, char **argv)
@@ -97,8 +104,10 @@ main(int argc, char **argv)
 
 	options.now = kNow;
 	options.parser = ReadJson;
-	std::printf("%-8s %6s %12s %12s %12s %12s %12s\n", "", "bytes", "bare", "signature", "all checks", "difference", "check again");
-	for (Algorithm algorithm : {Algorithm::kHS256, Algorithm::kRS256, Algorithm::kPS256, Algorithm::kES256, Algorithm::kEdDSA}) {
+	std::printf("%-8s %6s %12s %12s %12s %12s %12s\n", "", "bytes", "bare", "signature", "all checks", "difference",
+				"check again");
+	for (Algorithm algorithm :
+		 {Algorithm::kHS256, Algorithm::kRS256, Algorithm::kPS256, Algorithm::kES256, Algorithm::kEdDSA}) {
 		SigningKey key(algorithm, "a-key-id");
 		KeySetBuilder builder;
 		Must(builder.AddJwks(std::nullopt, key.Jwk(), ReadJson).ok());
@@ -122,7 +131,7 @@ main(int argc, char **argv)
 			times[3].push_back(Microseconds(again, 200));
 		}
 		double medians[4] = {Median(times[0]), Median(times[1]), Median(times[2]), Median(times[3])};
-		std::printf("%-8s %6zu %12.2f %12.2f %12.2f %+12.2f %12.3f\n", AlgorithmName(algorithm), token.size(), medians[0], medians[1],
-					medians[2], medians[2] - medians[0], medians[3]);
+		std::printf("%-8s %6zu %12.2f %12.2f %12.2f %+12.2f %12.3f\n", AlgorithmName(algorithm), token.size(),
+					medians[0], medians[1], medians[2], medians[2] - medians[0], medians[3]);
 	}
 }

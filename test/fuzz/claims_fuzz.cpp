@@ -1,5 +1,5 @@
-/* Header and payload of a token that is signed with a right key: header, line feed, payload; without a line feed the whole
- * input is the payload. */
+/* Header and payload of a token that is signed with a right key: header, line feed, payload; without a line feed the
+ * whole input is the payload. */
 #include "fuzz/fuzz.h"
 
 using namespace mentalspace;
@@ -22,7 +22,7 @@ Keys()
 	return builder.Build();
 }
 
-}  // namespace
+} // namespace
 
 extern "C" int
 LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size)

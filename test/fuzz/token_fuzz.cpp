@@ -1,5 +1,5 @@
-/* Any bytes as a token.  Nothing that was not signed may be verified: the keys are made anew in each run, so no input can
- * bear a signature of them. */
+/* Any bytes as a token.  Nothing that was not signed may be verified: the keys are made anew in each run, so no input
+ * can bear a signature of them. */
 #include "fuzz/fuzz.h"
 
 using namespace mentalspace;
@@ -16,7 +16,7 @@ Keys()
 	return builder.Build();
 }
 
-}  // namespace
+} // namespace
 
 extern "C" int
 LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size)
@@ -30,7 +30,8 @@ LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size)
 	if (jws.ok()) {
 		/* There is one spelling of each segment, so they lead back to the token. */
 		std::string_view header = token.substr(0, token.find('.'));
-		fuzz::Must(std::string(header) + '.' + Base64UrlEncode(jws.value().payload) + '.' + Base64UrlEncode(jws.value().signature) ==
+		fuzz::Must(std::string(header) + '.' + Base64UrlEncode(jws.value().payload) + '.' +
+					   Base64UrlEncode(jws.value().signature) ==
 				   token);
 		fuzz::Must(Base64UrlEncode(*Base64UrlDecode(header)) == header);
 	}

@@ -27,13 +27,16 @@ MS_ROOT='' ms_cluster_start "$dir/cluster" || { ms_report "not ok" "a server sta
 for encoding in UTF8 LATIN1 SQL_ASCII EUC_JP; do
 	database=in_$encoding
 	createdb -T template0 -E $encoding --lc-collate=C --lc-ctype=C "$database"
-	psql -qX -d "$database" -c "CREATE FUNCTION describe(bytea) RETURNS text LANGUAGE c AS '$dir/probe', 'ms_probe_describe'" \
+	psql -qX -d "$database" \
+		-c "CREATE FUNCTION describe(bytea) RETURNS text LANGUAGE c AS '$dir/probe', 'ms_probe_describe'" \
 		-c "CREATE FUNCTION fault(int, int) RETURNS text LANGUAGE c AS '$dir/probe', 'ms_probe_fault'"
-	same "SELECT describe(convert_to('{\"a\":\"\\u00e9\\u20ac\\ud83d\\ude00\",\"b\":\"x\\u0041\\n\",\"c\":1e5}', 'SQL_ASCII'))" \
+	same "SELECT describe(convert_to(
+		'{\"a\":\"\\u00e9\\u20ac\\ud83d\\ude00\",\"b\":\"x\\u0041\\n\",\"c\":1e5}', 'SQL_ASCII'))" \
 		'a=c3a9e282acf09f9880 b=78410a c=316535' "escapes become UTF-8 in any encoding"
 	same "SELECT describe('\\x7b2261223a22c3a9e282acf09f9880227d')" 'a=c3a9e282acf09f9880' "UTF-8 stays as it is"
 	same "SELECT describe('\\x7b2261223a22e9227d')" 'not valid UTF-8' "other bytes are refused"
-	same "SELECT describe(convert_to('{\"a\":\"\\ud800\"}', 'SQL_ASCII'))" 'half of a surrogate pair in JSON' "lone surrogates are refused"
+	same "SELECT describe(convert_to('{\"a\":\"\\ud800\"}', 'SQL_ASCII'))" \
+		'half of a surrogate pair in JSON' "lone surrogates are refused"
 	same "SELECT describe(convert_to('{\"a\":\"\\u0000\"}', 'SQL_ASCII'))" 'NUL in JSON' "NUL is refused"
 	same "SELECT describe(convert_to('{\"a\" 1}', 'SQL_ASCII'))" 'not valid JSON' "syntax errors raise nothing"
 	same "SELECT fault(0, 100)" '0 caught, state as before' "without a fault"

@@ -1,5 +1,6 @@
-# The parsers of tokens, claims and key sets against random input, under AddressSanitizer and UBSan, each MS_FUZZ_SECONDS
-# (60) long and side by side.  Inputs that break something are kept in MS_FUZZ_KEEP (default build/fuzz-findings).
+# The parsers of tokens, claims and key sets against random input, under AddressSanitizer and UBSan, each
+# MS_FUZZ_SECONDS (60) long and side by side.  Inputs that break something are kept in MS_FUZZ_KEEP (default
+# build/fuzz-findings).
 . "$MS_TOP/test/lib/stage.sh"
 
 seconds=${MS_FUZZ_SECONDS:-60}
@@ -23,8 +24,8 @@ mkdir -p "$keep"
 "$work/fuzz_seeds" "$work/seeds"
 
 for fuzzer in $fuzzers; do
-	"$work/$fuzzer" -max_total_time="$seconds" -max_len=4096 -timeout=10 -dict="$work/seeds/jose.dict" -artifact_prefix="$keep/$fuzzer-" \
-		-print_final_stats=1 "$work/seeds/$fuzzer" >"$MS_WORK/$fuzzer.log" 2>&1 &
+	"$work/$fuzzer" -max_total_time="$seconds" -max_len=4096 -timeout=10 -dict="$work/seeds/jose.dict" \
+		-artifact_prefix="$keep/$fuzzer-" -print_final_stats=1 "$work/seeds/$fuzzer" >"$MS_WORK/$fuzzer.log" 2>&1 &
 	pids="${pids:-} $fuzzer:$!"
 done
 for pair in $pids; do

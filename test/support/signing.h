@@ -1,5 +1,5 @@
-/* Keys and signatures for tests, fuzzers and benchmarks, made at run time with OpenSSL.  Never part of the product, which
- * signs with HS* only. */
+/* Keys and signatures for tests, fuzzers and benchmarks, made at run time with OpenSSL.  Never part of the product,
+ * which signs with HS* only. */
 #pragma once
 
 #include "core/base64url.h"
@@ -43,7 +43,8 @@ OctetsOf(EVP_PKEY *key, const char *name)
 	std::size_t length = 0;
 	Must(EVP_PKEY_get_octet_string_param(key, name, nullptr, 0, &length) == 1);
 	std::string bytes(length, '\0');
-	Must(EVP_PKEY_get_octet_string_param(key, name, reinterpret_cast<unsigned char *>(bytes.data()), length, &length) == 1);
+	Must(EVP_PKEY_get_octet_string_param(key, name, reinterpret_cast<unsigned char *>(bytes.data()), length, &length) ==
+		 1);
 	return bytes;
 }
 
@@ -75,26 +76,38 @@ class SigningKey {
 		Must(!secret_.empty() || key_ != nullptr);
 	}
 
-	Algorithm algorithm() const { return algorithm_; }
-	const std::string &secret() const { return secret_; }
-	EVP_PKEY *key() const { return key_.get(); }
+	Algorithm algorithm() const
+	{
+		return algorithm_;
+	}
+	const std::string &secret() const
+	{
+		return secret_;
+	}
+	EVP_PKEY *key() const
+	{
+		return key_.get();
+	}
 
 	/* The members of the JWK (public part), without braces; `with_alg` adds alg. */
-	std::string
-	JwkMembers(bool with_alg = true) const
+	std::string JwkMembers(bool with_alg = true) const
 	{
 		std::string jwk;
 
 		if (!secret_.empty()) {
 			jwk = R"("kty":"oct","k":")" + Base64UrlEncode(secret_) + '"';
 		} else if (algorithm_ == Algorithm::kEdDSA) {
-			jwk = std::string(R"("kty":"OKP","crv":")") + (curve_ == OkpCurve::kEd448 ? "Ed448" : "Ed25519") + R"(","x":")" +
-				  Base64UrlEncode(OctetsOf(key_.get(), OSSL_PKEY_PARAM_PUB_KEY)) + '"';
+			jwk = std::string(R"("kty":"OKP","crv":")") + (curve_ == OkpCurve::kEd448 ? "Ed448" : "Ed25519") +
+				  R"(","x":")" + Base64UrlEncode(OctetsOf(key_.get(), OSSL_PKEY_PARAM_PUB_KEY)) + '"';
 		} else if (EVP_PKEY_is_a(key_.get(), "EC")) {
 			std::string point = OctetsOf(key_.get(), OSSL_PKEY_PARAM_PUB_KEY);
 			std::size_t length = point.size() / 2;
-			jwk = std::string(R"("kty":"EC","crv":")") + (length == 32 ? "P-256" : length == 48 ? "P-384" : "P-521") + R"(","x":")" +
-				  Base64UrlEncode(point.substr(1, length)) + R"(","y":")" + Base64UrlEncode(point.substr(1 + length)) + '"';
+			jwk = std::string(R"("kty":"EC","crv":")") +
+				  (length == 32   ? "P-256"
+				   : length == 48 ? "P-384"
+								  : "P-521") +
+				  R"(","x":")" + Base64UrlEncode(point.substr(1, length)) + R"(","y":")" +
+				  Base64UrlEncode(point.substr(1 + length)) + '"';
 		} else {
 			jwk = R"("kty":"RSA","n":")" + Base64UrlEncode(NumberOf(key_.get(), OSSL_PKEY_PARAM_RSA_N)) + R"(","e":")" +
 				  Base64UrlEncode(NumberOf(key_.get(), OSSL_PKEY_PARAM_RSA_E)) + '"';
@@ -105,31 +118,33 @@ class SigningKey {
 			jwk += R"(,"kid":")" + kid_ + '"';
 		return jwk;
 	}
-	std::string Jwk(bool with_alg = true) const { return "{" + JwkMembers(with_alg) + "}"; }
+	std::string Jwk(bool with_alg = true) const
+	{
+		return "{" + JwkMembers(with_alg) + "}";
+	}
 
 	/* The header that belongs to the key. */
-	std::string
-	Header() const
+	std::string Header() const
 	{
 		std::string header = std::string(R"({"alg":")") + AlgorithmName(algorithm_) + R"(","typ":"JWT")";
 		return header + (kid_.empty() ? "}" : R"(,"kid":")" + kid_ + R"("})");
 	}
 
-	std::string Sign(std::string_view payload) const { return Sign(Header(), payload); }
-	std::string
-	Sign(std::string_view header, std::string_view payload, SigningQuirks quirks = {}) const
+	std::string Sign(std::string_view payload) const
+	{
+		return Sign(Header(), payload);
+	}
+	std::string Sign(std::string_view header, std::string_view payload, SigningQuirks quirks = {}) const
 	{
 		return SignText(Base64UrlEncode(header) + '.' + Base64UrlEncode(payload), quirks);
 	}
 	/* Appends the signature to any text. */
-	std::string
-	SignText(const std::string &text, SigningQuirks quirks = {}) const
+	std::string SignText(const std::string &text, SigningQuirks quirks = {}) const
 	{
 		return text + '.' + Base64UrlEncode(Signature(text, quirks));
 	}
 
-	std::string
-	Signature(std::string_view text, SigningQuirks quirks = {}) const
+	std::string Signature(std::string_view text, SigningQuirks quirks = {}) const
 	{
 		static const Hash hashes[] = {Hash::kSha256, Hash::kSha384, Hash::kSha512};
 		static const char *const names[] = {"SHA256", "SHA384", "SHA512"};
@@ -142,14 +157,15 @@ class SigningKey {
 		EVP_PKEY_CTX *operation = nullptr;
 		const unsigned char *bytes = reinterpret_cast<const unsigned char *>(text.data());
 		std::size_t length = 0;
-		Must(EVP_DigestSignInit_ex(context, &operation, algorithm_ == Algorithm::kEdDSA ? nullptr : names[which], nullptr, nullptr,
-								   key_.get(), nullptr) == 1);
+		Must(EVP_DigestSignInit_ex(context, &operation, algorithm_ == Algorithm::kEdDSA ? nullptr : names[which],
+								   nullptr, nullptr, key_.get(), nullptr) == 1);
 		if (algorithm_ >= Algorithm::kPS256 && algorithm_ <= Algorithm::kPS512)
 			Must(EVP_PKEY_CTX_set_rsa_padding(operation, RSA_PKCS1_PSS_PADDING) == 1 &&
 				 EVP_PKEY_CTX_set_rsa_pss_saltlen(operation, quirks.salt_length) == 1);
 		Must(EVP_DigestSign(context, nullptr, &length, bytes, text.size()) == 1);
 		std::string signature(length, '\0');
-		Must(EVP_DigestSign(context, reinterpret_cast<unsigned char *>(signature.data()), &length, bytes, text.size()) == 1);
+		Must(EVP_DigestSign(context, reinterpret_cast<unsigned char *>(signature.data()), &length, bytes,
+							text.size()) == 1);
 		signature.resize(length);
 		EVP_MD_CTX_free(context);
 		if (!quirks.der && algorithm_ >= Algorithm::kES256 && algorithm_ <= Algorithm::kES512)
@@ -158,8 +174,7 @@ class SigningKey {
 	}
 
  private:
-	static std::string
-	FromDer(const std::string &der, int length)
+	static std::string FromDer(const std::string &der, int length)
 	{
 		const unsigned char *at = reinterpret_cast<const unsigned char *>(der.data());
 		ECDSA_SIG *pair = d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(der.size()));
@@ -173,8 +188,7 @@ class SigningKey {
 	}
 
 	/* Making an RSA key takes a tenth of a second: one for all. */
-	static std::shared_ptr<EVP_PKEY>
-	SharedRsaKey()
+	static std::shared_ptr<EVP_PKEY> SharedRsaKey()
 	{
 		static const std::shared_ptr<EVP_PKEY> key(EVP_RSA_gen(2048), EVP_PKEY_free);
 		return key;
@@ -188,8 +202,9 @@ class SigningKey {
 };
 
 constexpr Algorithm kAllAlgorithms[] = {
-	Algorithm::kHS256, Algorithm::kHS384, Algorithm::kHS512, Algorithm::kRS256, Algorithm::kRS384, Algorithm::kRS512, Algorithm::kPS256,
-	Algorithm::kPS384, Algorithm::kPS512, Algorithm::kES256, Algorithm::kES384, Algorithm::kES512, Algorithm::kEdDSA,
+	Algorithm::kHS256, Algorithm::kHS384, Algorithm::kHS512, Algorithm::kRS256, Algorithm::kRS384,
+	Algorithm::kRS512, Algorithm::kPS256, Algorithm::kPS384, Algorithm::kPS512, Algorithm::kES256,
+	Algorithm::kES384, Algorithm::kES512, Algorithm::kEdDSA,
 };
 
-}  // namespace mentalspace::testing
+} // namespace mentalspace::testing

@@ -1,5 +1,5 @@
-/* The verifier as a filter, for tests that drive it from another program.  One request a line, fields separated by tabs;
- * one answer a line.  Bytes are in base64url, `-` stands for none.
+/* The verifier as a filter, for tests that drive it from another program.  One request a line, fields separated by
+ * tabs; one answer a line.  Bytes are in base64url, `-` stands for none.
  *
  *   jws JWK TOKEN                        ok PAYLOAD    the signature alone, with one key
  *   set JWKS TOKEN                       ok PAYLOAD    the same, with the key of a set that fits
@@ -106,7 +106,7 @@ Answer(const std::vector<std::string> &fields)
 	return "error invalid argument: no such request";
 }
 
-}  // namespace
+} // namespace
 
 int
 main()

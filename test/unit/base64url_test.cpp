@@ -13,8 +13,8 @@ using namespace std::string_literals;
 TEST(Base64Url, PublishedExamples)
 {
 	const std::pair<const char *, const char *> examples[] = {
-		{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"},
-		{"foobar", "Zm9vYmFy"},
+		{"", ""},           {"f", "Zg"},          {"fo", "Zm8"},          {"foo", "Zm9v"},
+		{"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"},
 	};
 
 	for (auto [bytes, text] : examples) {
@@ -58,5 +58,5 @@ TEST(Base64Url, RefusesUnusedBitsThatAreNotZero)
 	EXPECT_TRUE(Base64UrlDecode("Zm8"));
 }
 
-}  // namespace
-}  // namespace mentalspace
+} // namespace
+} // namespace mentalspace

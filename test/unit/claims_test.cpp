@@ -36,21 +36,20 @@ class Claims : public ::testing::Test {
 		keys_ = builder.Build();
 	}
 
-	Result<VerifiedToken>
-	Verify(const std::string &payload, const VerifyOptions &options = Options())
+	Result<VerifiedToken> Verify(const std::string &payload, const VerifyOptions &options = Options())
 	{
 		return VerifyToken(key_.Sign(payload), keys_, options);
 	}
-	ErrorClass
-	ErrorOf(const std::string &payload, const VerifyOptions &options = Options())
+	ErrorClass ErrorOf(const std::string &payload, const VerifyOptions &options = Options())
 	{
 		return Verify(payload, options).status().error();
 	}
 	/* A user's token with more claims. */
-	ErrorClass
-	ErrorWith(const std::string &claims, const VerifyOptions &options = Options())
+	ErrorClass ErrorWith(const std::string &claims, const VerifyOptions &options = Options())
 	{
-		return ErrorOf(R"({"sub":"u1","aud":"authenticated","exp":1700000060)" + (claims.empty() ? "" : "," + claims) + "}", options);
+		return ErrorOf(
+			R"({"sub":"u1","aud":"authenticated","exp":1700000060)" + (claims.empty() ? "" : "," + claims) + "}",
+			options);
 	}
 
 	SigningKey key_;
@@ -60,9 +59,12 @@ class Claims : public ::testing::Test {
 TEST_F(Claims, WhatIsInThem)
 {
 	std::string payload =
-		R"({"iss":"https://auth.example/v1","sub":"11111111-2222-4333-8444-555555555555","aud":"authenticated","exp":1700003600,)"
-		R"("iat":1699999990,"nbf":1699999980,"email":"anna@clinic.example","phone":"","role":"authenticated","aal":"aal2",)"
-		R"("session_id":"99999999-2222-4333-8444-555555555555","app_metadata":{"provider":"email"},"is_anonymous":false})";
+		R"({"iss":"https://auth.example/v1","sub":"11111111-2222-4333-8444-555555555555","aud":"authenticated",")"
+		R"(exp":1700003600,)"
+		R"("iat":1699999990,"nbf":1699999980,"email":"anna@clinic.example","phone":"","role":"authenticated","aa)"
+		R"(l":"aal2",)"
+		R"("session_id":"99999999-2222-4333-8444-555555555555","app_metadata":{"provider":"email"},"is_anonymous)"
+		R"(":false})";
 	Result<VerifiedToken> result = Verify(payload);
 	ASSERT_TRUE(result.ok()) << result.status().detail();
 	VerifiedToken token = std::move(result).value();
@@ -124,7 +126,9 @@ TEST_F(Claims, ExpIsRequiredOfUsers)
 
 TEST_F(Claims, ExpiryAndLeeway)
 {
-	auto with_exp = [&](const std::string &exp) { return ErrorOf(R"({"sub":"u1","aud":"authenticated","exp":)" + exp + "}"); };
+	auto with_exp = [&](const std::string &exp) {
+		return ErrorOf(R"({"sub":"u1","aud":"authenticated","exp":)" + exp + "}");
+	};
 	VerifyOptions strict = Options();
 
 	EXPECT_EQ(with_exp("1699999971"), ErrorClass::kNone);
@@ -153,9 +157,9 @@ TEST_F(Claims, NotBeforeAndIssuedAt)
 TEST_F(Claims, TimesAreNumbersWithinReason)
 {
 	for (std::string name : {"exp", "nbf", "iat"}) {
-		for (const char *value : {"\"1700000060\"", "\"never\"", "null", "true", "[1700000060]", "{}", "1e400", "-1e400", "1e-400",
-								  "253402300800", "-253402300800", "18446744073709551616", "9223372036854775807",
-								  "99999999999999999999999999999999999999", "1.7e12"}) {
+		for (const char *value : {"\"1700000060\"", "\"never\"", "null", "true", "[1700000060]", "{}", "1e400",
+								  "-1e400", "1e-400", "253402300800", "-253402300800", "18446744073709551616",
+								  "9223372036854775807", "99999999999999999999999999999999999999", "1.7e12"}) {
 			std::string claim = "\"" + name + "\":" + value;
 			EXPECT_EQ(name == "exp" ? ErrorOf(R"({"sub":"u1","aud":"authenticated",)" + claim + "}") : ErrorWith(claim),
 					  ErrorClass::kMalformed)
@@ -167,7 +171,9 @@ TEST_F(Claims, TimesAreNumbersWithinReason)
 
 TEST_F(Claims, Audience)
 {
-	auto with_aud = [&](const std::string &aud) { return ErrorOf(R"({"sub":"u1","exp":1700000060,"aud":)" + aud + "}"); };
+	auto with_aud = [&](const std::string &aud) {
+		return ErrorOf(R"({"sub":"u1","exp":1700000060,"aud":)" + aud + "}");
+	};
 	VerifyOptions any = Options();
 
 	EXPECT_EQ(with_aud(R"("authenticated")"), ErrorClass::kNone);
@@ -193,7 +199,8 @@ TEST_F(Claims, IssuerIsExact)
 
 	EXPECT_EQ(ErrorWith(R"("iss":"https://auth.example/v1")", options), ErrorClass::kNone);
 	EXPECT_EQ(ErrorWith(R"("iss":"supabase")", options), ErrorClass::kNone);
-	for (const char *issuer : {"https://auth.example/v1/", "https://AUTH.example/v1", "https://auth.example", "", "http://auth.example/v1"})
+	for (const char *issuer :
+		 {"https://auth.example/v1/", "https://AUTH.example/v1", "https://auth.example", "", "http://auth.example/v1"})
 		EXPECT_EQ(ErrorWith(std::string(R"("iss":")") + issuer + "\"", options), ErrorClass::kWrongIssuer) << issuer;
 	EXPECT_EQ(ErrorWith("", options), ErrorClass::kWrongIssuer);
 	EXPECT_EQ(ErrorWith(""), ErrorClass::kNone);
@@ -212,7 +219,8 @@ TEST(ClaimsKeys, EachIssuerItsOwn)
 		std::string payload = std::string(R"({"sub":"u1","aud":"authenticated","exp":1700000060)") + claims + "}";
 		return VerifyToken(key.Sign(payload), keys, Options()).status().error();
 	};
-	const char *of_a = R"(,"iss":"https://a.example")", *of_b = R"(,"iss":"https://b.example")", *of_c = R"(,"iss":"https://c.example")";
+	const char *of_a = R"(,"iss":"https://a.example")", *of_b = R"(,"iss":"https://b.example")",
+			   *of_c = R"(,"iss":"https://c.example")";
 
 	EXPECT_EQ(error(a, of_a), ErrorClass::kNone);
 	EXPECT_EQ(error(b, of_b), ErrorClass::kNone);
@@ -227,7 +235,8 @@ TEST(ClaimsKeys, EachIssuerItsOwn)
 
 TEST(ClaimsKeys, KidChoosesTheKey)
 {
-	SigningKey one(Algorithm::kES256, "1"), two(Algorithm::kES256, "2"), three(Algorithm::kES256, "3"), plain(Algorithm::kES256);
+	SigningKey one(Algorithm::kES256, "1"), two(Algorithm::kES256, "2"), three(Algorithm::kES256, "3"),
+		plain(Algorithm::kES256);
 	SigningKey secret(Algorithm::kHS256), secret_with_kid(Algorithm::kHS256, "s");
 	KeySetBuilder builder;
 	ASSERT_TRUE(builder.AddJwks(std::nullopt, R"({"keys":[)" + one.Jwk() + "," + two.Jwk() + "]}", ReadJson).ok());
@@ -261,18 +270,21 @@ TEST_F(Claims, OrderOfChecks)
 
 	EXPECT_EQ(VerifyToken(forged, keys_, options).status().error(), ErrorClass::kBadSignature);
 	EXPECT_EQ(ErrorOf(R"({"sub":"u1","aud":"other","iss":"x","exp":1})", options), ErrorClass::kWrongIssuer);
-	EXPECT_EQ(ErrorOf(R"({"sub":"u1","aud":"other","iss":"https://auth.example/v1","exp":1})", options), ErrorClass::kWrongAudience);
-	EXPECT_EQ(ErrorOf(R"({"sub":"u1","aud":"authenticated","iss":"https://auth.example/v1","exp":1})", options), ErrorClass::kExpired);
+	EXPECT_EQ(ErrorOf(R"({"sub":"u1","aud":"other","iss":"https://auth.example/v1","exp":1})", options),
+			  ErrorClass::kWrongAudience);
+	EXPECT_EQ(ErrorOf(R"({"sub":"u1","aud":"authenticated","iss":"https://auth.example/v1","exp":1})", options),
+			  ErrorClass::kExpired);
 }
 
 TEST_F(Claims, PayloadIsAStrictJsonObject)
 {
-	for (const char *payload : {"", "[]", "1", "\"x\"", "null", "{", "{}x", R"({"sub":"a","sub":"b","aud":"authenticated","exp":1700000060})",
-								R"({"sub":"\ud800","aud":"authenticated","exp":1700000060})",
-								R"({"sub":"\u0000","aud":"authenticated","exp":1700000060})",
-								"{\"sub\":\"\xff\",\"aud\":\"authenticated\",\"exp\":1700000060}",
-								R"({"sub":"a","aud":"authenticated","exp":1700000060,"x":{"y":1,"y":2}})",
-								R"({"sub":"a","aud":"authenticated","exp":01700000060})"})
+	for (const char *payload :
+		 {"", "[]", "1", "\"x\"", "null", "{", "{}x", R"({"sub":"a","sub":"b","aud":"authenticated","exp":1700000060})",
+		  R"({"sub":"\ud800","aud":"authenticated","exp":1700000060})",
+		  R"({"sub":"\u0000","aud":"authenticated","exp":1700000060})",
+		  "{\"sub\":\"\xff\",\"aud\":\"authenticated\",\"exp\":1700000060}",
+		  R"({"sub":"a","aud":"authenticated","exp":1700000060,"x":{"y":1,"y":2}})",
+		  R"({"sub":"a","aud":"authenticated","exp":01700000060})"})
 		EXPECT_EQ(ErrorOf(payload), ErrorClass::kMalformed) << payload;
 }
 
@@ -284,8 +296,10 @@ TEST_F(Claims, Limits)
 	VerifyOptions options = Options();
 
 	EXPECT_EQ(ErrorWith("\"x\":[" + list + "]"), ErrorClass::kMalformed);
-	EXPECT_EQ(ErrorWith("\"x\":" + std::string(kPayloadMaxDepth, '[') + std::string(kPayloadMaxDepth, ']')), ErrorClass::kMalformed);
-	EXPECT_EQ(ErrorWith("\"x\":" + std::string(kPayloadMaxDepth - 1, '[') + std::string(kPayloadMaxDepth - 1, ']')), ErrorClass::kNone);
+	EXPECT_EQ(ErrorWith("\"x\":" + std::string(kPayloadMaxDepth, '[') + std::string(kPayloadMaxDepth, ']')),
+			  ErrorClass::kMalformed);
+	EXPECT_EQ(ErrorWith("\"x\":" + std::string(kPayloadMaxDepth - 1, '[') + std::string(kPayloadMaxDepth - 1, ']')),
+			  ErrorClass::kNone);
 	EXPECT_EQ(ErrorWith("\"x\":\"" + std::string(options.max_bytes, 'x') + "\""), ErrorClass::kMalformed);
 	options.max_bytes = 100;
 	EXPECT_EQ(ErrorWith("", options), ErrorClass::kMalformed);
@@ -299,17 +313,19 @@ TEST_F(Claims, TypeOfTheToken)
 		return VerifyToken(key_.Sign(R"({"alg":"HS256")" + typ + "}", payload), keys_, Options()).status().error();
 	};
 
-	for (const char *typ : {"", R"(,"typ":"JWT")", R"(,"typ":"jwt")", R"(,"typ":"at+jwt")", R"(,"typ":"application/at+JWT")"})
+	for (const char *typ :
+		 {"", R"(,"typ":"JWT")", R"(,"typ":"jwt")", R"(,"typ":"at+jwt")", R"(,"typ":"application/at+JWT")"})
 		EXPECT_EQ(error(typ), ErrorClass::kNone) << typ;
-	for (const char *typ : {R"(,"typ":"dpop+jwt")", R"(,"typ":"logout+jwt")", R"(,"typ":"JOSE")", R"(,"typ":"")", R"(,"typ":"application/")",
-							R"(,"cty":"JWT")"})
+	for (const char *typ : {R"(,"typ":"dpop+jwt")", R"(,"typ":"logout+jwt")", R"(,"typ":"JOSE")", R"(,"typ":"")",
+							R"(,"typ":"application/")", R"(,"cty":"JWT")"})
 		EXPECT_EQ(error(typ), ErrorClass::kMalformed) << typ;
 }
 
 /* The same rules again for a token that was kept. */
 TEST_F(Claims, CheckAgain)
 {
-	Result<VerifiedToken> token = Verify(R"({"sub":"u1","aud":"authenticated","exp":1700000060,"iss":"https://auth.example/v1"})");
+	Result<VerifiedToken> token =
+		Verify(R"({"sub":"u1","aud":"authenticated","exp":1700000060,"iss":"https://auth.example/v1"})");
 	VerifyOptions options = Options();
 	ASSERT_TRUE(token.ok());
 
@@ -347,5 +363,5 @@ TEST(ClaimsErrors, Names)
 	EXPECT_STREQ(ErrorClassName(ErrorClass::kMalformed), "malformed");
 }
 
-}  // namespace
-}  // namespace mentalspace
+} // namespace
+} // namespace mentalspace

@@ -20,7 +20,8 @@ Parse(std::string_view text)
 
 TEST(Json, ValuesInTheirOrder)
 {
-	Result<JsonDocument> parsed = Parse(R"( {"b": [1, -2.5e3, {"c": ""}], "a": "x", "t": true, "f": false, "n": null} )");
+	Result<JsonDocument> parsed =
+		Parse(R"( {"b": [1, -2.5e3, {"c": ""}], "a": "x", "t": true, "f": false, "n": null} )");
 	ASSERT_TRUE(parsed.ok());
 	JsonValue root = parsed.value().root();
 	std::string keys;
@@ -61,8 +62,29 @@ TEST(Json, StaysValidWhenMoved)
 
 TEST(Json, RefusesWhatIsNotJson)
 {
-	for (const char *text : {"", " ", "{", "}", "[1,]", "{\"a\":1,}", "{a:1}", "'a'", "\"a", "01", "1.", "+1", "NaN", "nul", "1 2",
-							 "{\"a\" 1}", "[1]]", "\"\\x\"", "\"\\u12g4\"", "\"\\u12\"", "\"a\nb\"", "\xef\xbb\xbf{}", "/**/1",
+	for (const char *text : {"",
+							 " ",
+							 "{",
+							 "}",
+							 "[1,]",
+							 "{\"a\":1,}",
+							 "{a:1}",
+							 "'a'",
+							 "\"a",
+							 "01",
+							 "1.",
+							 "+1",
+							 "NaN",
+							 "nul",
+							 "1 2",
+							 "{\"a\" 1}",
+							 "[1]]",
+							 "\"\\x\"",
+							 "\"\\u12g4\"",
+							 "\"\\u12\"",
+							 "\"a\nb\"",
+							 "\xef\xbb\xbf{}",
+							 "/**/1",
 							 "\"\\\xc3\xa9\""})
 		EXPECT_EQ(Parse(text).status().error(), ErrorClass::kMalformed) << text;
 }
@@ -70,9 +92,9 @@ TEST(Json, RefusesWhatIsNotJson)
 TEST(Json, StrictUtf8)
 {
 	EXPECT_TRUE(Parse("\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf \xee\x80\x80\"").ok());
-	for (const char *bytes : {"\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xed\xbf\xbf",
-							  "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xc3", "\xe2\x82",
-							  "\xf0\x9f\x98", "\xc3(", "\xe2(\xac"})
+	for (const char *bytes : {"\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xed\xa0\x80",
+							  "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff",
+							  "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xc3(", "\xe2(\xac"})
 		EXPECT_STREQ(Parse("\""s + bytes + "\"").status().detail(), "not valid UTF-8");
 }
 
@@ -98,14 +120,15 @@ TEST(Json, EscapesBecomeUtf8)
 
 TEST(Json, NoLoneSurrogates)
 {
-	for (const char *text : {R"("\ud800")", R"("\udc00")", R"("\ud800x")", R"("\ud800\n")", R"("\ud800\ud800")", R"("\ude00\ud83d")",
-							 R"("\ud800\u0041")", R"({"\udfff":1})"})
+	for (const char *text : {R"("\ud800")", R"("\udc00")", R"("\ud800x")", R"("\ud800\n")", R"("\ud800\ud800")",
+							 R"("\ude00\ud83d")", R"("\ud800\u0041")", R"({"\udfff":1})"})
 		EXPECT_STREQ(Parse(text).status().detail(), "half of a surrogate pair in JSON") << text;
 }
 
 TEST(Json, DuplicateKeys)
 {
-	for (const char *text : {R"({"a":1,"a":1})", R"({"a":1,"\u0061":2})", R"([{"b":{"a":1,"c":2,"a":3}}])", R"({"":1,"":2})"})
+	for (const char *text :
+		 {R"({"a":1,"a":1})", R"({"a":1,"\u0061":2})", R"([{"b":{"a":1,"c":2,"a":3}}])", R"({"":1,"":2})"})
 		EXPECT_STREQ(Parse(text).status().detail(), "a JSON object has a key twice") << text;
 	EXPECT_TRUE(Parse(R"({"a":{"a":1},"A":{"a":2}})").ok());
 	EXPECT_TRUE(Parse(R"([{"a":1},{"a":1}])").ok());
@@ -169,5 +192,5 @@ TEST(Json, SinkBearsAnything)
 				 }).ok());
 }
 
-}  // namespace
-}  // namespace mentalspace
+} // namespace
+} // namespace mentalspace
