@@ -71,6 +71,8 @@ CREATE FUNCTION mentalspace.cron_tick(now timestamptz DEFAULT pg_catalog.now())
 DECLARE
     zone CONSTANT text := coalesce(nullif(current_setting('cron.timezone', true), ''), 'GMT');
     path CONSTANT text := (SELECT s.reset_val FROM pg_settings s WHERE s.name = 'search_path');
+    -- Since PostgreSQL 16 a member may be one without SET ROLE.
+    become CONSTANT text := CASE WHEN current_setting('server_version_num')::integer < 160000 THEN 'MEMBER' ELSE 'SET' END;
     superuser CONSTANT boolean := (SELECT bool_or(r.rolsuper) FROM pg_roles r WHERE r.rolname IN (current_user, session_user));
     since timestamptz;
     began timestamptz;
@@ -106,8 +108,8 @@ BEGIN
                 WHEN job.username = current_user THEN NULL
                 WHEN to_regrole(quote_ident(job.username)) IS NULL THEN format('role "%s" does not exist', job.username)
                 WHEN superuser THEN 'a superuser does not run the jobs of other roles'
-                WHEN NOT pg_has_role(session_user, job.username, 'MEMBER') THEN
-                    format('role "%s" is not a member of role "%s"', session_user, job.username)
+                WHEN NOT pg_has_role(session_user, job.username, become) THEN
+                    format('role "%s" may not become role "%s"', session_user, job.username)
                 END;
             IF return_message IS NULL THEN
                 return_message := mentalspace.cron_run(job.command, job.username, path);
