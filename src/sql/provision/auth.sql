@@ -25,14 +25,16 @@ BEGIN
     IF (SELECT rolsuper FROM pg_roles WHERE rolname = owner)
        OR (SELECT pg_get_userbyid(proowner) = owner FROM pg_proc WHERE oid = helper) THEN
         RETURN NEXT ('owner of function', helper::text, 'found', NULL)::mentalspace.provision_step;
-    ELSIF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
-        -- For the moment of the change, the new owner must be allowed to create in the schema.
-        EXECUTE format('GRANT CREATE ON SCHEMA mentalspace TO %I', owner);
-        EXECUTE format('ALTER FUNCTION %s OWNER TO %I', helper, owner);
-        EXECUTE format('REVOKE CREATE ON SCHEMA mentalspace FROM %I', owner);
-        RETURN NEXT ('owner of function', helper::text, 'changed', format('now belongs to "%s"', owner))::mentalspace.provision_step;
     ELSE
-        RETURN NEXT ('owner of function', helper::text, 'skipped', 'only a superuser can give it to the owner')::mentalspace.provision_step;
+        BEGIN
+            -- For the moment of the change, the new owner must be allowed to create in the schema.
+            EXECUTE format('GRANT CREATE ON SCHEMA mentalspace TO %I', owner);
+            EXECUTE format('ALTER FUNCTION %s OWNER TO %I', helper, owner);
+            EXECUTE format('REVOKE CREATE ON SCHEMA mentalspace FROM %I', owner);
+            RETURN NEXT ('owner of function', helper::text, 'changed', format('now belongs to "%s"', owner))::mentalspace.provision_step;
+        EXCEPTION WHEN insufficient_privilege THEN
+            RETURN NEXT ('owner of function', helper::text, 'skipped', sqlerrm)::mentalspace.provision_step;
+        END;
     END IF;
     RETURN NEXT mentalspace.provision_preload();
 END
@@ -64,14 +66,24 @@ BEGIN
     IF concat_ws(',', before, current_setting('shared_preload_libraries')) ~ '(^|[,/" ])mentalspace($|[," ])' THEN
         RETURN step;
     END IF;
+    -- A library that cannot be found would close the database to everybody: only a name that loads is written down.
+    BEGIN
+        LOAD 'mentalspace';
+        library := 'mentalspace';
+    EXCEPTION WHEN undefined_file THEN
+        EXECUTE format('LOAD %L', library);
+    END;
     PERFORM set_config('session_preload_libraries', concat_ws(', ', nullif(before, ''), library), true);
     EXECUTE format('ALTER DATABASE %I SET session_preload_libraries FROM CURRENT', current_database());
     step.state := CASE before WHEN '' THEN 'made' ELSE 'changed' END;
     step.detail := concat_ws(', ', nullif(before, ''), library);
     RETURN step;
-EXCEPTION WHEN insufficient_privilege THEN
-    RETURN ('database setting', 'session_preload_libraries', 'skipped',
-            'only a superuser can set it: the library is loaded by the first call of auth.uid()')::mentalspace.provision_step;
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RETURN ('database setting', 'session_preload_libraries', 'skipped',
+                'only a superuser can set it: the library is loaded by the first call of auth.uid()')::mentalspace.provision_step;
+    WHEN undefined_file THEN
+        RETURN ('database setting', 'session_preload_libraries', 'skipped', sqlerrm)::mentalspace.provision_step;
 END
 $$;
 COMMENT ON FUNCTION mentalspace.provision_preload() IS 'internal to provision(): session_preload_libraries of the database';

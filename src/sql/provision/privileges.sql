@@ -41,7 +41,7 @@ BEGIN
         NULL;
     ELSE
         EXECUTE format('GRANT %I TO %I %s', role, member,
-            CASE WHEN detailed THEN format('WITH INHERIT %s, SET %s', inherits, may_set) ELSE '' END);
+            CASE WHEN detailed THEN format('WITH INHERIT %s, SET %s', inherits::text, may_set::text) ELSE '' END);
         step.state := 'made';
     END IF;
     RETURN step;
