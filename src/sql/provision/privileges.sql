@@ -62,9 +62,17 @@ CREATE FUNCTION mentalspace.provision_grant(owner name, kind text, object text, 
     AS $$
 DECLARE
     step mentalspace.provision_step := ('grant', lower(kind) || ' ' || object, 'found', NULL);
+    holder oid;
+    acl aclitem[];
     lacking name[];
     command text;
 BEGIN
+    CASE kind
+        WHEN 'SCHEMA' THEN SELECT nspowner, nspacl INTO holder, acl FROM pg_namespace WHERE oid = to_regnamespace(object);
+        WHEN 'FUNCTION' THEN SELECT proowner, proacl INTO holder, acl FROM pg_proc WHERE oid = to_regprocedure(object);
+        WHEN 'DATABASE' THEN SELECT datdba, datacl INTO holder, acl FROM pg_database WHERE datname = current_database();
+        ELSE SELECT relowner, relacl INTO holder, acl FROM pg_class WHERE oid = to_regclass(object);
+    END CASE;
     lacking := ARRAY(
         SELECT r.rolname FROM pg_roles r
          WHERE r.rolname = ANY (roles)
@@ -73,14 +81,15 @@ BEGIN
                                             WHEN 'TABLE' THEN has_table_privilege(r.oid, to_regclass(object), p)
                                             WHEN 'SEQUENCE' THEN has_sequence_privilege(r.oid, to_regclass(object), p)
                                             WHEN 'FUNCTION' THEN has_function_privilege(r.oid, to_regprocedure(object), p)
-                                            WHEN 'DATABASE' THEN has_database_privilege(r.oid, current_database(), p) END)
+                                            WHEN 'DATABASE' THEN has_database_privilege(r.oid, current_database(), p) END
+                        -- What service_role has as a member of the owner, it would lose with that membership.
+                        OR r.rolname = 'service_role' AND NOT r.rolsuper AND pg_has_role(r.oid, owner, 'USAGE')
+                           AND NOT EXISTS (SELECT FROM aclexplode(acl) a WHERE a.grantee IN (r.oid, 0) AND a.privilege_type = p))
          ORDER BY r.rolname);
     step.detail := format('%s to %s', array_to_string(privileges, ', '), array_to_string(coalesce(nullif(lacking, '{}'), roles), ', '));
     IF lacking = '{}' THEN
         RETURN step;
-    ELSIF EXISTS (SELECT FROM aclexplode(CASE kind WHEN 'SCHEMA' THEN (SELECT nspacl FROM pg_namespace WHERE oid = to_regnamespace(object))
-                                                   WHEN 'TABLE' THEN (SELECT relacl FROM pg_class WHERE oid = to_regclass(object)) END) a
-                    JOIN pg_roles r ON r.oid = a.grantee
+    ELSIF EXISTS (SELECT FROM aclexplode(acl) a JOIN pg_roles r ON r.oid = a.grantee
                    WHERE r.rolname = ANY (roles) AND r.rolname <> ALL (ARRAY[owner, current_user])) THEN
         step.detail := 'all but what was taken from ' || array_to_string(lacking, ', ');
         RETURN step;
@@ -88,10 +97,7 @@ BEGIN
     command := format('GRANT %s ON %s %s TO %s %s', array_to_string(privileges, ', '), kind, object,
         (SELECT string_agg(quote_ident(r), ', ') FROM unnest(lacking) AS r), options);
     step.state := 'made';
-    IF pg_has_role(owner, (CASE kind WHEN 'SCHEMA' THEN (SELECT nspowner FROM pg_namespace WHERE oid = to_regnamespace(object))
-                                     WHEN 'FUNCTION' THEN (SELECT proowner FROM pg_proc WHERE oid = to_regprocedure(object))
-                                     WHEN 'DATABASE' THEN (SELECT datdba FROM pg_database WHERE datname = current_database())
-                                     ELSE (SELECT relowner FROM pg_class WHERE oid = to_regclass(object)) END), 'USAGE') THEN
+    IF pg_has_role(owner, holder, 'USAGE') THEN
         PERFORM mentalspace.provision_run(owner, command);
     ELSE
         EXECUTE command;
