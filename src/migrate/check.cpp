@@ -131,7 +131,9 @@ private:
 			" WHEN 'publication' THEN EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = n)"
 			" WHEN 'language' THEN EXISTS (SELECT FROM pg_catalog.pg_language WHERE lanname = n)"
 			" WHEN 'extension' THEN EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = n)"
-			" WHEN 'available extension' THEN EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = n)"
+			/* Debian's servers do not list what they find below extension_destdir. */
+			" WHEN 'available extension' THEN coalesce(pg_catalog.current_setting('extension_destdir', true), '') <> ''"
+			" OR EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = n)"
 			" ELSE true END",
 			{ArrayLiteral(kinds), ArrayLiteral(schemas), ArrayLiteral(texts)});
 		for (const auto &row : rows)

@@ -146,6 +146,11 @@ FailureHint(Db *db, const FileError &failure, const std::string &statement, cons
 		return "what had not been committed is rolled back by the server; run again";
 	if (message.find("transaction_timeout") != std::string::npos || message.find("privilege type \"maintain\"") != std::string::npos)
 		return "written for PostgreSQL 17 or newer; --lenient leaves it out";
+	if (message.find("cron.database_name") != std::string::npos || message.find("pg_cron can only be loaded") != std::string::npos)
+		return "pg_cron is installed and not loaded: shared_preload_libraries = 'pg_cron' and cron.database_name = this database"
+			   " in postgresql.conf, then restart the server";
+	if (message.find("can only create extension in database") != std::string::npos)
+		return "pg_cron lives in one database of a server: set cron.database_name to this one and restart the server";
 	if (state == "42601")
 		return SyntaxHint(statement, db->ServerVersion());
 	if (state == "0A000" && message.find("extension") != std::string::npos && message.find("not available") != std::string::npos)

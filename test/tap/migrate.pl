@@ -224,4 +224,23 @@ END
 }
 
 $node->stop;
+
+# The trusted flavour, as the NOSUPERUSER owner of the database: the check sees syntax, and says that it sees no names.
+{
+	my $trusted = start_server('migrate_trusted', 'trusted');
+	my $owner = owned_database($trusted, 'owned', 'trusted');
+	$trusted->safe_psql('owned', 'CREATE EXTENSION mentalspace CASCADE', extra_params => [ '-U', $owner ]);
+	local $ENV{PGUSER} = $owner;
+	my $dir = project('1_a' => "CREATE TABLE a (i int);\nCREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS \$\$ BEGIN RETURN 1; END \$\$;\n",
+		'2_b' => "DO \$\$ BEGIN PERFORM 1; END \$\$;\nSELEC 1;\n");
+	my ($code, $out) = migrate($trusted, 'owned', $dir, '--dry-run');
+	is($code, 1, 'trusted: the check finds something');
+	like($out, qr/check: syntax only/, 'trusted: names are not checked, and it says so');
+	like($out, qr/check: 1 statements do not parse on this server\n  \S+2_b\.sql:2: syntax error at or near "SELEC"/, 'trusted: syntax is');
+	is($trusted->safe_psql('owned', q{SELECT to_regclass('a') IS NULL}), 't', 'trusted: the check runs nothing');
+	($code, $out) = migrate($trusted, 'owned', $dir);
+	is($code, 1, 'trusted: up to the failure');
+	is($trusted->safe_psql('owned', $record), '1 a', 'trusted: what came before is applied and recorded');
+	$trusted->stop;
+}
 done_testing();
