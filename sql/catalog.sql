@@ -34,7 +34,7 @@ SELECT p.oid::regprocedure AS unpinned FROM member JOIN pg_proc p ON p.oid = obj
 SELECT type, identity FROM member
  WHERE (pg_identify_object(classid, objid, 0)).schema NOT IN ('mentalspace', 'auth') ORDER BY 1, 2;
 -- the schema auth, and what the user keeps there, is no member: DROP EXTENSION must not reach it
-SELECT type, identity FROM member WHERE type IN ('schema', 'table') ORDER BY 1, 2;
+SELECT type, identity FROM member WHERE type IN ('schema', 'table') AND identity NOT LIKE 'mentalspace.%' ORDER BY 1, 2;
 
 -- PUBLIC may not write to, or read, any table of ours
 SELECT identity, privilege FROM member, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS privilege

@@ -1,6 +1,7 @@
 /* Who the user of the application is, for everybody in the module who needs to know.
  *
- * The identity is read from the claims of the transaction.  All functions are cheap to call once per row: claims are
+ * The identity is the verified one (mentalspace.login), or, where the claims source is guc, what the claims variables
+ * say.  All functions are cheap to call once per row: claims are
  * parsed once after each change.  Those that parse may raise 22P02 for claims that are not JSON, exactly where Supabase's
  * SQL functions do. */
 #pragma once
@@ -22,3 +23,7 @@ const char *ms_identity_email(void);
 
 /* All claims, owned by the identity and valid until they change; NULL where there are none. */
 Jsonb *ms_identity_claims(void);
+
+/* The verified identity where it is the one that counts, NULL otherwise; valid until the identity changes. */
+struct VerifiedIdentity;
+const VerifiedIdentity *ms_identity_verified(void);

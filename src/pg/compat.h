@@ -136,4 +136,30 @@ ms_raw_expression_tree_walker(Node *node, bool (*walker)(Node *, void *), void *
 #endif
 }
 
+/* A configuration variable's record, NULL where there is none of that name. */
+static inline struct config_generic *
+ms_find_guc(const char *name)
+{
+#if PG_VERSION_NUM < 160000
+	struct config_generic **all = get_guc_variables();
+	int count = GetNumConfigOptions();
+
+	for (int i = 0; i < count; i++)
+		if (strcmp(all[i]->name, name) == 0)
+			return all[i];
+	return nullptr;
+#else
+	return find_option(name, false, true, ERROR);
+#endif
+}
+
+/* The arguments of an ExecutorRun hook, declared and passed on. */
+#if PG_VERSION_NUM < 180000
+#define MS_EXECUTOR_RUN_PARAMS QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
+#define MS_EXECUTOR_RUN_ARGS query, direction, count, execute_once
+#else
+#define MS_EXECUTOR_RUN_PARAMS QueryDesc *query, ScanDirection direction, uint64 count
+#define MS_EXECUTOR_RUN_ARGS query, direction, count
+#endif
+
 #endif

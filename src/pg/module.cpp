@@ -12,7 +12,7 @@ void _PG_init(void);
 void
 _PG_init(void)
 {
-	ms_identity_init();
+	ms_auth_init();
 	ms_companion_schema_init();
 	ms_companion_vault_init();
 	ms_rls_init();

@@ -16,7 +16,9 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
     WITH here AS (
         SELECT '@FLAVOR@' = 'native' AS native,
                (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
-               to_regrole('service_role') AS service_role
+               to_regrole('service_role') AS service_role,
+               -- a variable that the module has not defined is not shown
+               EXISTS (SELECT FROM pg_settings WHERE name = 'mentalspace.auth_lock') AS loaded
     )
     SELECT c.capability, c.available, c.detail
       FROM here, LATERAL (VALUES
@@ -35,9 +37,18 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
                  ELSE 'only a superuser can give BYPASSRLS; service_role is made a member of the owner instead' END),
         (5, 'publication of changes', current_setting('wal_level') = 'logical',
             format('wal_level is %s', current_setting('wal_level'))),
-        (6, 'names in migrations', native,
-            CASE WHEN native THEN 'parse_sql() lists what statements make, drop and need'
-                 ELSE 'parse_sql() checks syntax by PL/pgSQL''s compiler; it cannot list names' END),
+        (6, 'tokens verified in the database', true,
+            CASE WHEN native THEN 'mentalspace.login(): HS, RS, PS and ES 256 to 512, EdDSA'
+                 ELSE 'mentalspace.login(): HS and RS 256 to 512; the trusted flavour cannot verify PS, ES and EdDSA' END),
+        (7, 'claims that cannot be forged', loaded AND current_setting('mentalspace.auth_claims_source', true) = 'verified',
+            CASE WHEN NOT native THEN 'in the trusted flavour whoever can run SQL can set request.jwt.claims'
+                 WHEN loaded THEN format('mentalspace.auth_claims_source is %s', current_setting('mentalspace.auth_claims_source', true))
+                 ELSE 'the library is not loaded in this session: it takes session_preload_libraries, which provision() sets' END),
+        (8, 'role lock', loaded AND (current_setting('mentalspace.auth_lock', true) IN ('transaction', 'always')
+                OR current_setting('mentalspace.auth_lock', true) = 'auto' AND current_setting('mentalspace.auth_claims_source', true) = 'verified'),
+            CASE WHEN NOT native THEN 'the trusted flavour has no hooks: whoever can run SQL can undo the role that login() took'
+                 WHEN loaded THEN format('mentalspace.auth_lock is %s', current_setting('mentalspace.auth_lock', true))
+                 ELSE 'the library is not loaded in this session: it takes session_preload_libraries, which provision() sets' END),
         (11, 'component cron', EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron'), mentalspace.extension_detail('pg_cron')),
         (12, 'component net', EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_net'), mentalspace.extension_detail('pg_net')),
         (13, 'component vault', EXISTS (SELECT FROM pg_extension WHERE extname = 'supabase_vault'), mentalspace.extension_detail('supabase_vault')),

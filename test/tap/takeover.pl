@@ -73,7 +73,8 @@ foreach my $flavor (flavors())
 	is($ask->(q{SELECT string_agg(m.what, ', ' ORDER BY m.what) FROM (
 			SELECT DISTINCT pg_describe_object(classid, objid, 0) FROM pg_depend d JOIN pg_namespace n ON n.nspname = 'auth'
 			 WHERE deptype = 'e' AND (classid = 'pg_namespace'::regclass AND objid = n.oid
-			       OR classid = 'pg_class'::regclass OR objid IN (SELECT oid FROM pg_proc WHERE pronamespace = n.oid))) AS m (what)}),
+			       OR classid = 'pg_class'::regclass AND objid IN (SELECT oid FROM pg_class WHERE relnamespace = n.oid)
+			       OR objid IN (SELECT oid FROM pg_proc WHERE pronamespace = n.oid))) AS m (what)}),
 		'function auth.email(), function auth.jwt(), function auth.role(), function auth.uid()',
 		"$flavor: the four functions are members; the schema, its tables and other functions are not");
 	is($ask->(q{SELECT obj_description('auth.uid()'::regprocedure) LIKE 'id of the signed-in user%'}), 't', "$flavor: comment");
