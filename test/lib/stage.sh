@@ -2,6 +2,7 @@
 #
 #   ms_root FLAVOR               prints the DESTDIR with that flavour installed; builds and installs it the first time; all
 #                                companions are in it, those of packaged extensions too
+#   ms_supabase_cli DIR          installs the Supabase CLI from npm below DIR, and prints its path
 #   ms_report ok|"not ok" WHAT   counts and prints one result
 #   ms_done                      prints the stage's last line, the count; its status says whether anything failed
 
@@ -17,6 +18,15 @@ ms_root() {
 		mv "$root.new" "$root"
 	fi
 	echo "$root"
+}
+
+# The program itself: the script that npm puts before it needs a newer Node than Debian's.
+ms_supabase_cli() {
+	if ! { mkdir -p "$1" && cp "$MS_TOP/test/clients/cli/package.json" "$1/" && cd "$1" && npm install --no-audit --no-fund --silent; } >"$1.log" 2>&1; then
+		tail -n 20 "$1.log" >&2
+		return 1
+	fi
+	find "$1/node_modules/@supabase" -path "*/cli-linux-*/bin/supabase" -not -path '*-musl/*' -type f | head -n 1
 }
 
 ms_report() {

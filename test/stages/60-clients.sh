@@ -1,21 +1,12 @@
-# The Supabase CLI (npm) against a provisioned database: migrations, list, lint, advisors, types.  Its tracking table and
-# mentalspace-migrate's are one.
+# A whole project, examples/ehr, by the Supabase CLI from npm, half of it by mentalspace-migrate; then what the CLI's lint,
+# advisors and types say of it.  How the two record migrations is compared in 66-cli.
 . "$MS_TOP/test/lib/stage.sh"
 dir=$MS_WORK/clients
 mkdir -p "$dir/home" "$dir/project/supabase"
 cp -r "$MS_TOP/examples/ehr/supabase/migrations" "$dir/project/supabase/"
 log=$dir/log
 
-# The package with the program alone: the one that wraps it needs a newer Node than Debian's.
-package=@supabase/cli-linux-$(uname -m | sed -e 's/x86_64/x64/' -e 's/aarch64/arm64/')@3.1.0
-if ! npm install --prefix "$dir/npm" --no-audit --no-fund --silent "$package" >"$log" 2>&1; then
-	tail -n 20 "$log"
-	ms_report "not ok" "npm installs the Supabase CLI"
-	ms_done
-	exit
-fi
-cli=$(find "$dir/npm" -path '*/bin/supabase' -type f | head -n 1)
-
+cli=$(ms_supabase_cli "$dir/npm") || { ms_report "not ok" "npm installs the Supabase CLI"; ms_done; exit; }
 MS_ROOT=$(ms_root native) || { ms_report "not ok" "build"; ms_done; exit; }
 openssl rand -hex 32 >"$dir/vault.key"
 chmod 600 "$dir/vault.key"

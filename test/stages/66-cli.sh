@@ -3,12 +3,7 @@
 . "$MS_TOP/test/lib/stage.sh"
 
 work=$MS_WORK/cli
-if ! { cp -r "$MS_TOP/test/clients/cli" "$work" && cd "$work" && npm install --no-audit --no-fund --silent; } >"$work.log" 2>&1; then
-	tail -n 20 "$work.log"
-	ms_report "not ok" "npm installs the Supabase CLI"
-	ms_done
-	exit
-fi
+supabase=$(ms_supabase_cli "$work") || { ms_report "not ok" "npm installs the Supabase CLI"; ms_done; exit; }
 MS_ROOT=$(ms_root native) || { ms_report "not ok" "build"; ms_done; exit; }
 # The CLI takes an address, not a socket.
 port=$((20000 + $$ % 20000))
@@ -21,7 +16,7 @@ echo 'project_id = "cli"' >"$work/supabase/config.toml"
 
 check() { if [ "$2" = "$3" ]; then ms_report ok "$1"; else ms_report "not ok" "$1: got \"$2\", expected \"$3\""; fi; }
 url() { echo "postgres://postgres@127.0.0.1:$port/$1?sslmode=disable"; }
-cli() { local database=$1; shift; (cd "$work" && timeout 120 node_modules/.bin/supabase "$@" --db-url "$(url "$database")" 2>&1); }
+cli() { local database=$1; shift; (cd "$work" && timeout 120 "$supabase" "$@" --db-url "$(url "$database")" 2>&1); }
 ours() { local database=$1; shift; "$MS_ROOT$("$PG_CONFIG" --bindir)/mentalspace-migrate" --db "$(url "$database")" --dir "$migrations" "$@" 2>&1; }
 record() {
 	psql -XqAt -d "$1" -c "SELECT md5(string_agg(t::text, '|' ORDER BY version)) || ' ' || count(*) FROM supabase_migrations.schema_migrations t"
