@@ -5,7 +5,8 @@
  *               the rights of the owner of cron.job, because that owner controls what these tables do (triggers, rules)
  *   run         one per run of a job: a session of the job's role, like a login of that role
  *
- * A job runs as a role only if the owner of cron.job may become that role: whoever can write the table gains nothing. */
+ * A job runs as a role only if the owner of cron.job may become that role: whoever can write the table gains
+ * nothing. */
 #pragma once
 
 #include "pg/prelude.h"
@@ -49,6 +50,9 @@ void ms_cron_release_lock(const LOCKTAG *tag);
  * the server tell this process of its start and end. */
 struct BackgroundWorkerHandle;
 bool ms_cron_register_scheduler(Oid database, Oid tablespace, BackgroundWorkerHandle **handle);
+
+/* Waits for `milliseconds`, or less if something happens, and does what every process has to do in between. */
+void ms_cron_wait(long milliseconds);
 
 /* mentalspace.cron_worker: whether the workers may run. */
 namespace mentalspace {

@@ -32,7 +32,8 @@ bool scheduler_wanted = false;
 
 constexpr int64 kYear = 366 * 86400;
 
-/* Advisory locks, because others do not outlive a transaction that fails; of kinds that no SQL function takes (1 and 2). */
+/* Advisory locks, because others do not outlive a transaction that fails; of kinds that no SQL function takes (1 and
+ * 2). */
 constexpr uint16 kSchedulerLock = 3, kRunLock = 4;
 
 void
@@ -71,8 +72,8 @@ at_end_of_transaction(XactEvent event, void *arg)
 	}
 }
 
-/* Whether cron.job is a table with rows, as far as can be told without waiting.  Looks at the heap alone: the table may be
- * anybody's, and no code of its owner must run here. */
+/* Whether cron.job is a table with rows, as far as can be told without waiting.  Looks at the heap alone: the table
+ * may be anybody's, and no code of its owner must run here. */
 bool
 has_jobs()
 {
@@ -220,21 +221,23 @@ MS_FUNCTION(ms_cron_worker_running)
 	PG_RETURN_BOOL(ms_cron_lock_is_held(&tag));
 }
 
-/* mentalspace.cron_due(schedule text, after timestamp, until timestamp) returns boolean: whether the schedule has a time
- * in the span, open below and closed above, of at most a year.  22023 for a schedule that is not understood. */
+/* mentalspace.cron_due(schedule text, after timestamp, until timestamp) returns boolean: whether the schedule has a
+ * time in the span, open below and closed above, of at most a year.  22023 for a schedule that is not understood. */
 MS_FUNCTION(ms_cron_due)
 {
 	text *schedule_text = PG_GETARG_TEXT_PP(0);
 	int64 after = seconds_of(PG_GETARG_TIMESTAMP(1));
 	int64 until = seconds_of(PG_GETARG_TIMESTAMP(2));
 	CronSchedule schedule;
-	CronError error = ParseCronSchedule({VARDATA_ANY(schedule_text), (size_t) VARSIZE_ANY_EXHDR(schedule_text)}, &schedule);
+	CronError error = ParseCronSchedule({VARDATA_ANY(schedule_text), (size_t) VARSIZE_ANY_EXHDR(schedule_text)},
+										&schedule);
 
 	if (error != CronError::kNone)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("invalid schedule: \"%s\"", text_to_cstring(schedule_text)),
 						errdetail_internal("%s", CronErrorText(error)),
-						errhint("Write five fields as in \"30 4 * * mon-fri\", a word like @daily, or \"N seconds\" with N from 1 to 59.")));
+						errhint("Write five fields as in \"30 4 * * mon-fri\", a word like @daily, "
+								"or \"N seconds\" with N from 1 to 59.")));
 	if (until > after && until - after > kYear)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the time span is longer than a year")));
 	PG_RETURN_BOOL(CronDue(schedule, after, until));

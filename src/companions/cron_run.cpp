@@ -1,5 +1,5 @@
-/* One run of a cron job: a session of the job's role that executes the job's command as psql would send it: statement by
- * statement, all in one transaction unless the command itself begins and ends transactions. */
+/* One run of a cron job: a session of the job's role that executes the job's command as psql would send it:
+ * statement by statement, all in one transaction unless the command itself begins and ends transactions. */
 #include "pg/prelude.h"
 
 #include "companions/cron.h"

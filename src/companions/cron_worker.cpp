@@ -1,17 +1,15 @@
-/* The launcher and the schedulers of cron.h.
+/* The schedulers of cron.h.
  *
- * A scheduler wakes once a second.  It runs what has become due since the last time it looked, with two rules: a minute is
- * never looked at twice, and a job that is still running is not started again.  It ends when there is nothing to do for it
- * (no active job, no table), and steps aside when somebody wants the database for himself: DROP DATABASE, CREATE DATABASE
- * with this one as template and the like wait a few seconds for others to leave. */
+ * A scheduler wakes once a second.  It runs what has become due since the last time it looked, with two rules: a
+ * minute is never looked at twice, and a job that is still running is not started again.  It ends when there is
+ * nothing to do for it (no active job, no table), and steps aside when somebody wants the database for himself: DROP
+ * DATABASE, CREATE DATABASE with this one as template and the like wait a few seconds for others to leave. */
 #include "pg/prelude.h"
 
 #include "companions/cron.h"
 #include "core/cron_schedule.h"
 
 extern "C" {
-#include "access/heapam.h"
-#include "access/tableam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
@@ -409,19 +407,6 @@ clock_offset(pg_time_t now)
 	return zone ? pg_localtime(&now, zone)->tm_gmtoff : 0;
 }
 
-/* Waits for `milliseconds`, or less if something happens, and does what every process has to do in between. */
-void
-wait_a_while(long milliseconds)
-{
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending) {
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
-}
-
 /* Settings of the database must not get in the way of the worker's own statements. */
 void
 fix_settings()
@@ -474,7 +459,7 @@ schedule_forever()
 				if (CronDue(jobs[i].schedule, since + offset, now + offset))
 					start_job(&jobs[i]);
 		}
-		wait_a_while(1000 - (long) (GetCurrentTimestamp() % USECS_PER_SEC / 1000));
+		ms_cron_wait(1000 - (long) (GetCurrentTimestamp() % USECS_PER_SEC / 1000));
 	}
 }
 
@@ -504,58 +489,4 @@ ms_cron_scheduler_main(Datum arg)
 	jobs_context = AllocSetContextCreate(TopMemoryContext, "mentalspace cron jobs", ALLOCSET_DEFAULT_SIZES);
 	CacheRegisterRelcacheCallback(on_relcache_change, (Datum) 0);
 	schedule_forever();
-}
-
-/* The launcher: starts a scheduler in every database; those that find nothing to do end at once. */
-extern "C" void
-ms_cron_launcher_main(Datum arg)
-{
-	struct Database {
-		Oid oid, tablespace;
-	};
-	Database *databases = nullptr;
-	int count = 0;
-
-	(void) arg;
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
-
-	StartTransactionCommand();
-	Relation catalog = table_open(DatabaseRelationId, AccessShareLock);
-	TableScanDesc scan = table_beginscan_catalog(catalog, 0, nullptr);
-	HeapTuple tuple;
-	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection))) {
-		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
-
-		if (!form->datallowconn || form->datistemplate)
-			continue;
-		if (count % 64 == 0)
-			databases = (Database *) (count == 0 ? MemoryContextAlloc(TopMemoryContext, 64 * sizeof(Database))
-												 : repalloc(databases, (count + 64) * sizeof(Database)));
-		databases[count++] = {form->oid, form->dattablespace};
-	}
-	table_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	CommitTransactionCommand();
-
-	for (int i = 0; i < count && cron_enabled; i++) {
-		BackgroundWorkerHandle *handle;
-		pid_t pid;
-		bool complained = false;
-
-		while (!ms_cron_register_scheduler(databases[i].oid, databases[i].tablespace, &handle)) {
-			if (!complained)
-				ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-							  errmsg("could not start the cron worker of database %u yet", databases[i].oid),
-							  errhint("Consider increasing max_worker_processes.")));
-			complained = true;
-			wait_a_while(5000);
-		}
-		if (WaitForBackgroundWorkerStartup(handle, &pid) == BGWH_POSTMASTER_DIED)
-			proc_exit(1);
-		pfree(handle);
-	}
-	proc_exit(0);
 }

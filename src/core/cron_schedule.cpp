@@ -234,8 +234,10 @@ CronErrorText(CronError error) noexcept
 		case CronError::kMonth: return "The month field is not valid.";
 		case CronError::kWeekday: return "The day-of-week field is not valid.";
 		case CronError::kInterval: return "The number of seconds must be between 1 and 59.";
-		case CronError::kKeyword: return "The word is not one of @yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly.";
-		case CronError::kFieldCount: return "A schedule has five fields: minute, hour, day of the month, month, day of the week.";
+		case CronError::kKeyword:
+			return "The word is not one of @yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly.";
+		case CronError::kFieldCount:
+			return "A schedule has five fields: minute, hour, day of the month, month, day of the week.";
 	}
 	return "";
 }

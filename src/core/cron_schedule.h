@@ -1,9 +1,9 @@
 /* Cron schedules: "5 4 * * mon-fri", "@hourly", "30 seconds".
  *
- * The language is that of pg_cron, which is Vixie cron's: minute, hour, day of the month, month and day of the week, each
- * a list of `*`, numbers, names (jan, mon) and ranges, with steps after `*` and ranges; `$` is the last day of the month;
- * 7 is Sunday, as is 0.  Where both kinds of day are restricted, either is enough.  What Vixie cron would silently read
- * as something else (a range that goes backwards, a step after a single number) is refused.
+ * The language is that of pg_cron, which is Vixie cron's: minute, hour, day of the month, month and day of the week,
+ * each a list of `*`, numbers, names (jan, mon) and ranges, with steps after `*` and ranges; `$` is the last day of
+ * the month; 7 is Sunday, as is 0.  Where both kinds of day are restricted, either is enough.  What Vixie cron would
+ * silently read as something else (a range that goes backwards, a step after a single number) is refused.
  *
  * Times are seconds since 1970-01-01 00:00 of the local clock that the schedule is meant for; no time zone is known
  * here. */
@@ -35,8 +35,8 @@ enum class CronError { kNone, kMinute, kHour, kDay, kMonth, kWeekday, kInterval,
 /* A sentence about the error, for people: "The minute field is not valid." */
 const char *CronErrorText(CronError error) noexcept;
 
-/* Whether the schedule has a time later than `after` and not later than `until`.  False where until <= after.  Takes time
- * in proportion to the minutes in between. */
+/* Whether the schedule has a time later than `after` and not later than `until`.  False where until <= after.  Takes
+ * time in proportion to the minutes in between. */
 [[nodiscard]] bool CronDue(const CronSchedule &schedule, int64_t after, int64_t until) noexcept;
 
 }  // namespace mentalspace

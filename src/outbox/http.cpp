@@ -58,7 +58,8 @@ OnHeader(char *data, size_t size, size_t count, void *arg)
 	return size * count;
 }
 
-/* Where the decision falls: here the address is the one that is connected to, whatever the name resolves to next time. */
+/* Where the decision falls: here the address is the one that is connected to, whatever the name resolves to next
+ * time. */
 curl_socket_t
 OnSocket(void *arg, curlsocktype, curl_sockaddr *address)
 {
@@ -206,7 +207,8 @@ ToUtf8(const std::string &bytes)
 	text.reserve(bytes.size());
 	for (size_t i = 0; i < bytes.size();) {
 		const unsigned char lead = bytes[i];
-		const size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : (lead & 0xf0) == 0xe0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+		const size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : (lead & 0xf0) == 0xe0 ? 3
+			: lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
 		bool valid = lead != 0 && length != 0 && i + length <= bytes.size();
 		for (size_t k = 1; valid && k < length; k++)
 			valid = (static_cast<unsigned char>(bytes[i + k]) & 0xc0) == 0x80;

@@ -1,8 +1,9 @@
-/* mentalspace-outbox: delivers the requests that net.http_get() and its siblings have queued.  docs/net.md describes it.
+/* mentalspace-outbox: delivers the requests that net.http_get() and its siblings have queued.  docs/net.md describes
+ * it.
  *
- * One request at a time: claimed with FOR UPDATE SKIP LOCKED, sent, its response written and the request deleted, all in
- * one transaction.  So several processes can run side by side, and a request is lost by no crash, but it may be sent
- * again after one: the receiver can tell by the header Idempotency-Key. */
+ * One request at a time: claimed with FOR UPDATE SKIP LOCKED, sent, its response written and the request deleted,
+ * all in one transaction.  So several processes can run side by side, and a request is lost by no crash, but it may
+ * be sent again after one: the receiver can tell by the header Idempotency-Key. */
 #include "outbox/http.h"
 
 #include <cerrno>
@@ -85,7 +86,8 @@ GiveUp()
 Result
 Run(PGconn *connection, const char *sql, const std::vector<const char *> &values = {})
 {
-	Result result(PQexecParams(connection, sql, static_cast<int>(values.size()), nullptr, values.data(), nullptr, nullptr, 0));
+	Result result(PQexecParams(connection, sql, static_cast<int>(values.size()), nullptr, values.data(), nullptr,
+							   nullptr, 0));
 	const ExecStatusType status = PQresultStatus(result.get());
 
 	if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
@@ -106,6 +108,8 @@ Connect(const Options &options)
 		fprintf(stderr, "mentalspace-outbox: %s", PQerrorMessage(connection.get()));
 		return nullptr;
 	}
+	/* Details of an error could hold the values of a row. */
+	PQsetErrorVerbosity(connection.get(), PQERRORS_TERSE);
 	if (!Run(connection.get(), "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false), "
 							   "pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false), "
 							   "pg_catalog.set_config('statement_timeout', '0', false)") ||
@@ -114,8 +118,8 @@ Connect(const Options &options)
 	return connection;
 }
 
-/* Writes what came of a request.  If the server does not take the answer as it is (its encoding lacks a character, say),
- * that there was one is written all the same: to send the request again would not help. */
+/* Writes what came of a request.  If the server does not take the answer as it is (its encoding lacks a character,
+ * say), that there was one is written all the same: to send the request again would not help. */
 bool
 Record(PGconn *connection, const std::string &id, const HttpResponse &response)
 {
@@ -165,7 +169,8 @@ Claim(PGconn *connection, std::string *id, HttpRequest *request)
 		PQfreemem(body);
 	}
 
-	Result headers = Run(connection, "SELECT h.key, h.value FROM net.http_request_queue q, pg_catalog.jsonb_each_text(q.headers) h "
+	Result headers = Run(connection, "SELECT h.key, h.value "
+									 "FROM net.http_request_queue q, pg_catalog.jsonb_each_text(q.headers) h "
 									 "WHERE q.id = $1 AND h.value IS NOT NULL", {id->c_str()});
 	if (!headers)
 		return Delivery::kFailed;
