@@ -40,7 +40,7 @@ IsOldInit(const std::string &file)
 }  // namespace
 
 std::vector<MigrationFile>
-ListMigrations(const std::string &dir)
+ListMigrations(const std::string &dir, bool dash_names)
 {
 	std::vector<std::filesystem::directory_entry> entries;
 	std::vector<MigrationFile> files;
@@ -68,8 +68,11 @@ ListMigrations(const std::string &dir)
 			continue;
 		}
 		std::size_t digits = Digits(file.file, 0);
-		if (digits == 0 || digits >= file.file.size() || file.file[digits] != '_' || !EndsWith(file.file, ".sql")) {
-			std::printf("skipped: %s (a migration's name is <digits>_<name>.sql)\n", file.path.c_str());
+		bool ends = EndsWith(file.file, ".sql");
+		bool dash = digits > 0 && ends && file.file[digits] == '-';
+		if (digits == 0 || !ends || !(file.file[digits] == '_' || (dash && dash_names))) {
+			std::printf("skipped: %s (a migration's name is <digits>_<name>.sql%s)\n", file.path.c_str(),
+						dash ? "; --dash-names applies it" : "");
 			continue;
 		}
 		file.version = file.file.substr(0, digits);

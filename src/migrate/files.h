@@ -16,8 +16,8 @@ struct MigrationFile {
 };
 
 /* The migrations in the order in which they are applied (byte order of their names).  Others are told to the user and
- * left out.  Throws Stop where the folder cannot be read. */
-[[nodiscard]] std::vector<MigrationFile> ListMigrations(const std::string &dir);
+ * left out; dash_names: <digits>-<name>.sql is a migration too.  Throws Stop where the folder cannot be read. */
+[[nodiscard]] std::vector<MigrationFile> ListMigrations(const std::string &dir, bool dash_names);
 
 /* Reads and splits a file.  Throws Stop where it cannot be read or holds a zero byte. */
 [[nodiscard]] std::vector<SqlPiece> ReadMigration(const MigrationFile &file);

@@ -22,7 +22,7 @@ public:
 
 	int Go()
 	{
-		report_.files = ListMigrations(options_.dir);
+		report_.files = ListMigrations(options_.dir, options_.dash_names);
 		report_.status.assign(report_.files.size(), "pending");
 		report_.results.resize(report_.files.size());
 

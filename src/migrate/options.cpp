@@ -21,6 +21,7 @@ constexpr const char *kHelp =
 	"  --lenient           leave out what only newer servers know (SET transaction_timeout, GRANT MAINTAIN, \\restrict)\n"
 	"  --include-all       also apply files that are older than the last one applied\n"
 	"  --allow-missing     bear recorded migrations that DIR has no file for\n"
+	"  --dash-names        <digits>-<name>.sql is a migration too, which the Supabase CLI skips\n"
 	"  --report FILE       write a report as JSON\n"
 	"  --lock-wait SECONDS wait so long for another run to end (default: 10)\n"
 	"  --through-pooler    the connection pooler in between keeps one session per client\n"
@@ -90,6 +91,8 @@ ReadOptions(int argc, char **argv)
 			options.include_all = true;
 		} else if (argument == "--allow-missing") {
 			options.allow_missing = true;
+		} else if (argument == "--dash-names") {
+			options.dash_names = true;
 		} else if (argument == "--through-pooler") {
 			options.through_pooler = true;
 		} else if (argument == "--verbose") {

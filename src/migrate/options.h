@@ -34,6 +34,7 @@ struct Options {
 	bool lenient = false;
 	bool include_all = false;
 	bool allow_missing = false;
+	bool dash_names = false;
 	bool through_pooler = false;
 	bool verbose = false;
 	int lock_wait = 10;                       // seconds

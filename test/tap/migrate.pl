@@ -50,6 +50,17 @@ sub database
 	like($out, qr/3 applied, 0 pending/, 'and it says so');
 }
 
+# Names with a dash, which the CLI skips.
+{
+	my $db = database();
+	my $dir = project('20240101-one' => 'CREATE TABLE one (i int);', '20240102_two' => 'INSERT INTO one VALUES (2);');
+	my ($code, $out) = migrate($node, $db, $dir);
+	is($code, 1, 'a name with a dash is skipped');
+	like($out, qr/skipped: \S+20240101-one\.sql .*--dash-names applies it/, 'and the message says what to do');
+	is((migrate($node, $db, $dir, '--dash-names'))[0], 0, '--dash-names');
+	is($node->safe_psql($db, $record), '20240101 one, 20240102 two', 'applies it in its place');
+}
+
 # Failure: said in full, nothing of the file in effect, the files before it are; then on from there.
 {
 	my $db = database();
