@@ -3,7 +3,8 @@
 CREATE FUNCTION mentalspace.extension_detail(extension name) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
-    SELECT coalesce((SELECT format('extension %s, version %s', extname, extversion) FROM pg_extension WHERE extname = extension),
+    SELECT coalesce((SELECT format('extension %s, version %s', extname, extversion) FROM pg_extension
+            WHERE extname = extension),
                     (SELECT format('extension %s is installed on this server and not created in this database', name)
                        FROM pg_available_extensions WHERE name = extension),
                     format('extension %s is not created in this database', extension))
@@ -25,14 +26,16 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
         (1, 'identity by claims', true,
             'auth.uid(), auth.role(), auth.email() and auth.jwt() read request.jwt.claims as PostgREST sets them'),
         (2, 'identity in C++', native,
-            CASE WHEN native THEN 'claims are parsed once after each change' ELSE 'the trusted flavour reads claims in SQL at each call' END),
+            CASE WHEN native THEN 'claims are parsed once after each change'
+                    ELSE 'the trusted flavour reads claims in SQL at each call' END),
         (3, 'preloading by provision()', native AND superuser,
             CASE WHEN NOT native THEN 'the trusted flavour has no library'
                  WHEN superuser THEN 'session_preload_libraries of the database'
                  ELSE 'only a superuser can set session_preload_libraries; the library is loaded by the first call of auth.uid()' END),
         (4, 'service_role by BYPASSRLS',
             coalesce((SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE oid = service_role), superuser),
-            CASE WHEN (SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE oid = service_role) THEN 'service_role passes row level security'
+            CASE WHEN (SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE oid = service_role)
+                    THEN 'service_role passes row level security'
                  WHEN superuser THEN 'provision() gives service_role BYPASSRLS'
                  ELSE 'only a superuser can give BYPASSRLS; service_role is made a member of the owner instead' END),
         (5, 'publication of changes', current_setting('wal_level') = 'logical',
@@ -40,21 +43,33 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
         (6, 'tokens verified in the database', true,
             CASE WHEN native THEN 'mentalspace.login(): HS, RS, PS and ES 256 to 512, EdDSA'
                  ELSE 'mentalspace.login(): HS and RS 256 to 512; the trusted flavour cannot verify PS, ES and EdDSA' END),
-        (7, 'claims that cannot be forged', loaded AND current_setting('mentalspace.auth_claims_source', true) = 'verified',
+        (7, 'claims that cannot be forged', loaded AND current_setting('mentalspace.auth_claims_source',
+                true) = 'verified',
             CASE WHEN NOT native THEN 'in the trusted flavour whoever can run SQL can set request.jwt.claims'
-                 WHEN loaded THEN format('mentalspace.auth_claims_source is %s', current_setting('mentalspace.auth_claims_source', true))
+                 WHEN loaded THEN format('mentalspace.auth_claims_source is %s',
+                         current_setting('mentalspace.auth_claims_source', true))
                  ELSE 'the library is not loaded in this session: it takes session_preload_libraries, which provision() sets' END),
         (8, 'role lock', loaded AND (current_setting('mentalspace.auth_lock', true) IN ('transaction', 'always')
-                OR current_setting('mentalspace.auth_lock', true) = 'auto' AND current_setting('mentalspace.auth_claims_source', true) = 'verified'),
-            CASE WHEN NOT native THEN 'the trusted flavour has no hooks: whoever can run SQL can undo the role that login() took'
+                OR current_setting('mentalspace.auth_lock', true) = 'auto'
+                        AND current_setting('mentalspace.auth_claims_source', true) = 'verified'),
+            CASE WHEN NOT native
+                    THEN 'the trusted flavour has no hooks: whoever can run SQL can undo the role that login() took'
                  WHEN loaded THEN format('mentalspace.auth_lock is %s', current_setting('mentalspace.auth_lock', true))
                  ELSE 'the library is not loaded in this session: it takes session_preload_libraries, which provision() sets' END),
-        (11, 'component cron', EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron'), mentalspace.extension_detail('pg_cron')),
-        (12, 'component net', EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_net'), mentalspace.extension_detail('pg_net')),
-        (13, 'component vault', EXISTS (SELECT FROM pg_extension WHERE extname = 'supabase_vault'), mentalspace.extension_detail('supabase_vault')),
-        (14, 'component pgmq', EXISTS (SELECT FROM pg_extension WHERE extname = 'pgmq'), mentalspace.extension_detail('pgmq')),
+        (9, 'names in migrations', native,
+            CASE WHEN native THEN 'parse_sql() lists what statements make, drop and need'
+                 ELSE 'parse_sql() checks syntax by PL/pgSQL''s compiler; it cannot list names' END),
+        (11, 'component cron', EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron'),
+                mentalspace.extension_detail('pg_cron')),
+        (12, 'component net', EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_net'),
+                mentalspace.extension_detail('pg_net')),
+        (13, 'component vault', EXISTS (SELECT FROM pg_extension WHERE extname = 'supabase_vault'),
+                mentalspace.extension_detail('supabase_vault')),
+        (14, 'component pgmq', EXISTS (SELECT FROM pg_extension WHERE extname = 'pgmq'),
+                mentalspace.extension_detail('pgmq')),
         (15, 'component tests', to_regnamespace('tests') IS NOT NULL,
-            CASE WHEN to_regnamespace('tests') IS NULL THEN 'made on request: provision(ARRAY[''tests''])' ELSE 'schema tests is there' END)
+            CASE WHEN to_regnamespace('tests') IS NULL THEN 'made on request: provision(ARRAY[''tests''])'
+                    ELSE 'schema tests is there' END)
       ) AS c (position, capability, available, detail)
      ORDER BY c.position
     $$;

@@ -39,7 +39,8 @@ BEGIN
       JOIN pg_attribute u ON u.attrelid = c.oid AND u.attname = 'user_id' AND u.atttypid = 'uuid'::regtype
       JOIN pg_attribute r ON r.attrelid = c.oid AND r.attname = 'role'
       JOIN pg_type t ON t.oid = r.atttypid
-     WHERE c.oid = source AND c.relkind IN ('r', 'p') AND (t.typtype = 'e' OR t.oid IN ('text'::regtype, 'varchar'::regtype));
+     WHERE c.oid = source AND c.relkind IN ('r', 'p') AND (t.typtype = 'e' OR t.oid IN ('text'::regtype,
+             'varchar'::regtype));
     IF output IS NULL THEN
         RAISE EXCEPTION '% cannot serve as the table of roles', source
             USING ERRCODE = 'wrong_object_type',
@@ -50,7 +51,8 @@ BEGIN
     RETURN answer;
 END
 $$;
-COMMENT ON FUNCTION mentalspace.has_role(uuid, text) IS 'whether a user has a role in the table of roles; false where there is no such table';
+COMMENT ON FUNCTION mentalspace.has_role(uuid,
+        text) IS 'whether a user has a role in the table of roles; false where there is no such table';
 
 CREATE FUNCTION mentalspace.has_role(role text) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp

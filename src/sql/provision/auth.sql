@@ -18,7 +18,8 @@ BEGIN
     SELECT string_agg(format('%s (%s)', c.relname, r.rolname), ', ' ORDER BY c.relname, r.rolname) INTO exposed
       FROM pg_class c, pg_roles r
      WHERE c.relnamespace = 'auth'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
-       AND r.rolname IN ('anon', 'authenticated') AND NOT r.rolsuper AND has_any_column_privilege(r.oid, c.oid, 'SELECT');
+       AND r.rolname IN ('anon', 'authenticated') AND NOT r.rolsuper AND has_any_column_privilege(r.oid, c.oid,
+               'SELECT');
     RETURN NEXT ('check', 'tables of auth are closed to anon and authenticated', 'found',
                  'WARNING: readable: ' || exposed)::mentalspace.provision_step;
     -- has_role() reads the table of roles as the function's owner: as the owner of that table, not as a superuser.
@@ -31,7 +32,8 @@ BEGIN
             EXECUTE format('GRANT CREATE ON SCHEMA mentalspace TO %I', owner);
             EXECUTE format('ALTER FUNCTION %s OWNER TO %I', helper, owner);
             EXECUTE format('REVOKE CREATE ON SCHEMA mentalspace FROM %I', owner);
-            RETURN NEXT ('owner of function', helper::text, 'changed', format('now belongs to "%s"', owner))::mentalspace.provision_step;
+            RETURN NEXT ('owner of function', helper::text, 'changed', format('now belongs to "%s"',
+                    owner))::mentalspace.provision_step;
         EXCEPTION WHEN insufficient_privilege THEN
             RETURN NEXT ('owner of function', helper::text, 'skipped', sqlerrm)::mentalspace.provision_step;
         END;

@@ -3,9 +3,12 @@ CREATE FUNCTION mentalspace.provision_auth_factors(owner name) RETURNS SETOF men
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'factor_type', 'kinds of second factors', '{totp,webauthn,phone}');
-    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'factor_status', 'whether a second factor was verified', '{unverified,verified}');
-    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'code_challenge_method', 'how a code challenge is made (RFC 7636)', '{s256,plain}');
+    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'factor_type', 'kinds of second factors',
+            '{totp,webauthn,phone}');
+    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'factor_status', 'whether a second factor was verified',
+            '{unverified,verified}');
+    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'code_challenge_method',
+            'how a code challenge is made (RFC 7636)', '{s256,plain}');
     RETURN NEXT mentalspace.provision_table(owner, 'auth', 'mfa_factors', 'second factors of users', $t$
         id uuid NOT NULL
         user_id uuid NOT NULL
@@ -117,7 +120,8 @@ BEGIN
         UNIQUE INDEX sso_providers_resource_id_idx (lower(resource_id))
         INDEX sso_providers_resource_id_pattern_idx (resource_id text_pattern_ops)
     $t$);
-    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'sso_domains', 'mail domains of single sign-on providers', $t$
+    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'sso_domains', 'mail domains of single sign-on providers',
+            $t$
         id uuid NOT NULL
         sso_provider_id uuid NOT NULL
         domain text NOT NULL
@@ -129,7 +133,8 @@ BEGIN
         UNIQUE INDEX sso_domains_domain_idx (lower(domain))
         INDEX sso_domains_sso_provider_id_idx (sso_provider_id)
     $t$);
-    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'saml_providers', 'SAML metadata of single sign-on providers', $t$
+    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'saml_providers',
+            'SAML metadata of single sign-on providers', $t$
         id uuid NOT NULL
         sso_provider_id uuid NOT NULL
         entity_id text NOT NULL

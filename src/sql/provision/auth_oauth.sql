@@ -3,9 +3,12 @@ CREATE FUNCTION mentalspace.provision_auth_clients(owner name) RETURNS SETOF men
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'oauth_registration_type', 'how an OAuth client was registered', '{dynamic,manual}');
-    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'oauth_client_type', 'whether an OAuth client can keep a secret', '{public,confidential}');
-    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'oauth_clients', 'applications that may use this project as their OAuth server', $t$
+    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'oauth_registration_type',
+            'how an OAuth client was registered', '{dynamic,manual}');
+    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'oauth_client_type',
+            'whether an OAuth client can keep a secret', '{public,confidential}');
+    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'oauth_clients',
+            'applications that may use this project as their OAuth server', $t$
         id uuid NOT NULL
         client_secret_hash text
         registration_type auth.oauth_registration_type NOT NULL
@@ -26,7 +29,8 @@ BEGIN
         CONSTRAINT oauth_clients_token_endpoint_auth_method_check CHECK (token_endpoint_auth_method IN ('client_secret_basic', 'client_secret_post', 'none'))
         INDEX oauth_clients_deleted_at_idx (deleted_at)
     $t$);
-    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'oauth_client_states', 'sign-ins under way at other OAuth servers', $t$
+    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'oauth_client_states',
+            'sign-ins under way at other OAuth servers', $t$
         id uuid NOT NULL
         provider_type text NOT NULL
         code_verifier text
@@ -34,7 +38,8 @@ BEGIN
         CONSTRAINT oauth_client_states_pkey PRIMARY KEY (id)
         INDEX idx_oauth_client_states_created_at (created_at)
     $t$);
-    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'custom_oauth_providers', 'OAuth and OpenID Connect providers added by the project', $t$
+    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'custom_oauth_providers',
+            'OAuth and OpenID Connect providers added by the project', $t$
         id uuid DEFAULT gen_random_uuid() NOT NULL
         provider_type text NOT NULL
         identifier text NOT NULL
@@ -93,9 +98,12 @@ CREATE FUNCTION mentalspace.provision_auth_grants(owner name) RETURNS SETOF ment
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'oauth_authorization_status', 'state of an OAuth authorization', '{pending,approved,denied,expired}');
-    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'oauth_response_type', 'what an OAuth authorization answers with', '{code}');
-    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'oauth_authorizations', 'OAuth authorizations asked of users', $t$
+    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'oauth_authorization_status',
+            'state of an OAuth authorization', '{pending,approved,denied,expired}');
+    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'oauth_response_type',
+            'what an OAuth authorization answers with', '{code}');
+    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'oauth_authorizations',
+            'OAuth authorizations asked of users', $t$
         id uuid NOT NULL
         authorization_id text NOT NULL
         client_id uuid NOT NULL

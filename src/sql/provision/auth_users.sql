@@ -3,7 +3,8 @@ CREATE FUNCTION mentalspace.provision_auth_users(owner name) RETURNS SETOF menta
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'aal_level', 'how strongly a session was authenticated', '{aal1,aal2,aal3}');
+    RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'aal_level', 'how strongly a session was authenticated',
+            '{aal1,aal2,aal3}');
     RETURN NEXT mentalspace.provision_enum(owner, 'auth', 'one_time_token_type', 'what a one-time token is for',
         '{confirmation_token,reauthentication_token,recovery_token,email_change_token_new,email_change_token_current,phone_change_token}');
     RETURN NEXT mentalspace.provision_table(owner, 'auth', 'users', 'people who can sign in to the application', $t$
@@ -55,7 +56,8 @@ BEGIN
         INDEX users_instance_id_idx (instance_id)
         INDEX users_is_anonymous_idx (is_anonymous)
     $t$);
-    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'identities', 'how a user signs in: one row for each provider', $t$
+    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'identities',
+            'how a user signs in: one row for each provider', $t$
         provider_id text NOT NULL
         user_id uuid NOT NULL
         identity_data jsonb NOT NULL
@@ -115,7 +117,8 @@ BEGIN
         INDEX refresh_tokens_session_id_revoked_idx (session_id, revoked)
         INDEX refresh_tokens_updated_at_idx (updated_at DESC)
     $t$);
-    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'one_time_tokens', 'hashes of tokens sent to users, to confirm, recover or change something', $t$
+    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'one_time_tokens',
+            'hashes of tokens sent to users, to confirm, recover or change something', $t$
         id uuid NOT NULL
         user_id uuid NOT NULL
         token_type auth.one_time_token_type NOT NULL
@@ -139,7 +142,8 @@ BEGIN
         CONSTRAINT audit_log_entries_pkey PRIMARY KEY (id)
         INDEX audit_logs_instance_id_idx (instance_id)
     $t$);
-    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'instances', 'instances of Supabase Auth that share this database', $t$
+    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'instances',
+            'instances of Supabase Auth that share this database', $t$
         id uuid NOT NULL
         uuid uuid
         raw_base_config text
@@ -147,7 +151,8 @@ BEGIN
         updated_at timestamptz
         CONSTRAINT instances_pkey PRIMARY KEY (id)
     $t$);
-    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'schema_migrations', 'migrations of Supabase Auth that were applied', $t$
+    RETURN NEXT mentalspace.provision_table(owner, 'auth', 'schema_migrations',
+            'migrations of Supabase Auth that were applied', $t$
         version varchar(255) NOT NULL
         CONSTRAINT schema_migrations_pkey PRIMARY KEY (version)
     $t$);

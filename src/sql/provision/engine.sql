@@ -32,7 +32,8 @@ CREATE FUNCTION mentalspace.provision_warning(holder oid, owner name) RETURNS te
        AND r.rolname NOT IN (owner, current_user, 'pg_database_owner', 'postgres', 'supabase_admin',
                              'supabase_auth_admin', 'supabase_storage_admin', 'supabase_realtime_admin')
     $$;
-COMMENT ON FUNCTION mentalspace.provision_warning(oid, name) IS 'internal to provision(): a warning if a role that nobody vouches for holds an object, else NULL';
+COMMENT ON FUNCTION mentalspace.provision_warning(oid,
+        name) IS 'internal to provision(): a warning if a role that nobody vouches for holds an object, else NULL';
 
 CREATE FUNCTION mentalspace.provision_schema(owner name, schema name, summary text) RETURNS mentalspace.provision_step
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
@@ -50,7 +51,8 @@ BEGIN
     END IF;
     -- Whoever owns a schema can replace what is in it: nothing is put into a stranger's.
     IF mentalspace.provision_warning(n.nspowner, owner) IS NOT NULL THEN
-        RAISE EXCEPTION 'schema "%" belongs to role "%", which is neither the owner nor a superuser', schema, n.nspowner::regrole
+        RAISE EXCEPTION 'schema "%" belongs to role "%", which is neither the owner nor a superuser', schema,
+                n.nspowner::regrole
             USING ERRCODE = 'insufficient_privilege',
                   HINT = format('Look at what is in it, then run ALTER SCHEMA %I OWNER TO %I.', schema, owner);
     END IF;
@@ -73,7 +75,8 @@ BEGIN
     RETURN step;
 END
 $$;
-COMMENT ON FUNCTION mentalspace.provision_schema(name, name, text) IS 'internal to provision(): a schema in which the owner may create';
+COMMENT ON FUNCTION mentalspace.provision_schema(name, name,
+        text) IS 'internal to provision(): a schema in which the owner may create';
 
 CREATE FUNCTION mentalspace.provision_enum(owner name, schema name, type name, summary text, labels text[])
     RETURNS mentalspace.provision_step
@@ -99,21 +102,25 @@ BEGIN
         RETURN step;
     END IF;
     missing := ARRAY(SELECT l FROM unnest(labels) WITH ORDINALITY AS u(l, o)
-                      WHERE NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = t.oid AND e.enumlabel = l) ORDER BY o);
+                      WHERE NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = t.oid
+                              AND e.enumlabel = l) ORDER BY o);
     IF missing <> '{}' THEN
-        PERFORM mentalspace.provision_run(owner, format('ALTER TYPE %s ADD VALUE %L', step.object, l)) FROM unnest(missing) AS l;
+        PERFORM mentalspace.provision_run(owner, format('ALTER TYPE %s ADD VALUE %L', step.object, l))
+                FROM unnest(missing) AS l;
         step.state := 'changed';
         step.detail := concat_ws('; ', step.detail, 'added ' || array_to_string(missing, ', '));
     END IF;
     RETURN step;
 END
 $$;
-COMMENT ON FUNCTION mentalspace.provision_enum(name, name, name, text, text[]) IS 'internal to provision(): an enum type with at least these labels';
+COMMENT ON FUNCTION mentalspace.provision_enum(name, name, name, text,
+        text[]) IS 'internal to provision(): an enum type with at least these labels';
 
 -- SPEC has one column, CONSTRAINT or [UNIQUE] INDEX in a line, as CREATE TABLE and CREATE INDEX take them; TAIL is what
 -- follows the columns in CREATE TABLE.  A table that is there gets the columns, constraints and indexes that it lacks
 -- (by name), and keeps everything else as it is.
-CREATE FUNCTION mentalspace.provision_table(owner name, schema name, relation name, summary text, spec text, tail text DEFAULT '')
+CREATE FUNCTION mentalspace.provision_table(owner name, schema name, relation name, summary text, spec text,
+        tail text DEFAULT '')
     RETURNS mentalspace.provision_step
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
@@ -147,10 +154,12 @@ BEGIN
             CONTINUE;
         END IF;
         CONTINUE WHEN CASE
-            WHEN part[1] = 'COLUMN' THEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = btrim(part[2], '"') AND a.attnum > 0)
+            WHEN part[1] = 'COLUMN' THEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid
+                    AND a.attname = btrim(part[2], '"') AND a.attnum > 0)
             WHEN part[1] = 'CONSTRAINT' THEN EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid
                 AND (k.conname = btrim(part[2], '"') OR k.contype = 'p' AND part[3] LIKE 'PRIMARY KEY%'))
-            ELSE EXISTS (SELECT FROM pg_class i WHERE i.relname = btrim(part[2], '"') AND i.relnamespace = c.relnamespace) END;
+            ELSE EXISTS (SELECT FROM pg_class i WHERE i.relname = btrim(part[2], '"')
+                    AND i.relnamespace = c.relnamespace) END;
         command := CASE WHEN part[1] = 'COLUMN' THEN format('ALTER TABLE %s ADD COLUMN %s', step.object, line)
                         WHEN part[1] = 'CONSTRAINT' THEN format('ALTER TABLE %s ADD %s', step.object, line)
                         ELSE format('CREATE %s %s ON %s %s', part[1], part[2], step.object, part[3]) END;
@@ -162,12 +171,14 @@ BEGIN
                 PERFORM mentalspace.provision_run(owner, replace(command, ' NOT NULL', ''));
             END;
             added := added || part[2];
-        EXCEPTION WHEN integrity_constraint_violation OR syntax_error_or_access_rule_violation OR feature_not_supported THEN
+        EXCEPTION WHEN integrity_constraint_violation OR syntax_error_or_access_rule_violation OR feature_not_supported
+                THEN
             failed := failed || format('%s (%s)', part[2], sqlerrm);
         END;
     END LOOP;
     IF c.oid IS NULL THEN
-        PERFORM mentalspace.provision_run(owner, format(E'CREATE TABLE %s (%s) %s', step.object, array_to_string(body, ', '), tail));
+        PERFORM mentalspace.provision_run(owner, format(E'CREATE TABLE %s (%s) %s', step.object, array_to_string(body,
+                ', '), tail));
         PERFORM mentalspace.provision_run(owner, i) FROM unnest(indexes) AS i;
         PERFORM mentalspace.provision_run(owner, format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', step.object));
         PERFORM mentalspace.provision_run(owner, format('COMMENT ON TABLE %s IS %L', step.object, summary));
@@ -190,7 +201,8 @@ BEGIN
     RETURN step;
 END
 $$;
-COMMENT ON FUNCTION mentalspace.provision_table(name, name, name, text, text, text) IS 'internal to provision(): a table with at least these columns, constraints and indexes';
+COMMENT ON FUNCTION mentalspace.provision_table(name, name, name, text, text,
+        text) IS 'internal to provision(): a table with at least these columns, constraints and indexes';
 
 -- DEFINITION is what follows CREATE FUNCTION schema.name.  A function that is there stays as it is.
 CREATE FUNCTION mentalspace.provision_function(owner name, signature text, summary text, definition text)
@@ -225,4 +237,5 @@ BEGIN
     RETURN (kind, object, 'made', NULL)::mentalspace.provision_step;
 END
 $$;
-COMMENT ON FUNCTION mentalspace.provision_object(name, text, text, boolean, text) IS 'internal to provision(): runs a command as the owner unless the object is there';
+COMMENT ON FUNCTION mentalspace.provision_object(name, text, text, boolean,
+        text) IS 'internal to provision(): runs a command as the owner unless the object is there';

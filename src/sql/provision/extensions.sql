@@ -31,17 +31,22 @@ CREATE FUNCTION mentalspace.provision_extensions(owner name) RETURNS SETOF menta
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    RETURN NEXT mentalspace.provision_schema(owner, 'extensions', 'extensions, apart from the application''s own objects');
-    RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'extensions', '{USAGE}', '{anon,authenticated,service_role,supabase_auth_admin,supabase_storage_admin}');
+    RETURN NEXT mentalspace.provision_schema(owner, 'extensions',
+            'extensions, apart from the application''s own objects');
+    RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'extensions', '{USAGE}',
+            '{anon,authenticated,service_role,supabase_auth_admin,supabase_storage_admin}');
     RETURN NEXT mentalspace.provision_extension(owner, 'pgcrypto', 'extensions');
     RETURN NEXT mentalspace.provision_extension(owner, 'uuid-ossp', 'extensions');
     RETURN NEXT mentalspace.provision_extension(owner, 'pgjwt', 'extensions');
     RETURN NEXT mentalspace.provision_search_path();
     RETURN NEXT mentalspace.provision_schema(owner, 'graphql', 'the schema that CREATE EXTENSION pg_graphql names');
     RETURN NEXT mentalspace.provision_schema(owner, 'graphql_public', 'the schema that Supabase serves GraphQL from');
-    RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'graphql_public', '{USAGE}', '{anon,authenticated,service_role}');
-    RETURN NEXT mentalspace.provision_schema(owner, 'supabase_migrations', 'bookkeeping of the Supabase CLI and of mentalspace-migrate');
-    RETURN NEXT mentalspace.provision_table(owner, 'supabase_migrations', 'schema_migrations', 'migrations that were applied', $t$
+    RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'graphql_public', '{USAGE}',
+            '{anon,authenticated,service_role}');
+    RETURN NEXT mentalspace.provision_schema(owner, 'supabase_migrations',
+            'bookkeeping of the Supabase CLI and of mentalspace-migrate');
+    RETURN NEXT mentalspace.provision_table(owner, 'supabase_migrations', 'schema_migrations',
+            'migrations that were applied', $t$
         version text NOT NULL
         statements text[]
         name text

@@ -1,5 +1,6 @@
 -- provision(): roles, memberships, privileges and extensions.
-CREATE FUNCTION mentalspace.provision_role(role name, summary text, options text DEFAULT '') RETURNS mentalspace.provision_step
+CREATE FUNCTION mentalspace.provision_role(role name, summary text,
+        options text DEFAULT '') RETURNS mentalspace.provision_step
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
@@ -25,7 +26,8 @@ COMMENT ON FUNCTION mentalspace.provision_role(name, text, text) IS 'internal to
 
 -- MEMBER gets ROLE.  PostgreSQL 16 and later tell inheriting from taking the role: what is asked for is stated there,
 -- before that the member's INHERIT attribute decides.
-CREATE FUNCTION mentalspace.provision_member(role name, member name, inherits boolean DEFAULT true, may_set boolean DEFAULT true)
+CREATE FUNCTION mentalspace.provision_member(role name, member name, inherits boolean DEFAULT true,
+        may_set boolean DEFAULT true)
     RETURNS mentalspace.provision_step
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
@@ -37,7 +39,8 @@ BEGIN
         step.state := 'skipped';
         step.detail := 'no such role';
     ELSIF pg_has_role(member, role, CASE WHEN inherits THEN 'USAGE' ELSE 'MEMBER' END)
-       AND (NOT detailed OR NOT may_set OR pg_has_role(member, role, CASE WHEN detailed THEN 'SET' ELSE 'MEMBER' END)) THEN
+       AND (NOT detailed OR NOT may_set OR pg_has_role(member, role, CASE WHEN detailed THEN 'SET' ELSE 'MEMBER' END))
+               THEN
         NULL;
     ELSE
         EXECUTE format('GRANT %I TO %I %s', role, member,
@@ -51,12 +54,14 @@ EXCEPTION WHEN insufficient_privilege OR invalid_grant_operation THEN
     RETURN step;
 END
 $$;
-COMMENT ON FUNCTION mentalspace.provision_member(name, name, boolean, boolean) IS 'internal to provision(): membership of one role in another';
+COMMENT ON FUNCTION mentalspace.provision_member(name, name, boolean,
+        boolean) IS 'internal to provision(): membership of one role in another';
 
 -- Grants PRIVILEGES on an object (KIND is SCHEMA, TABLE, SEQUENCE, FUNCTION or DATABASE) to those of the roles that exist
 -- and do not have them, the owner's or the caller's grant.  Given once: where the object's own list names one of the roles
 -- already, what another lacks was taken away by a migration, and stays away.
-CREATE FUNCTION mentalspace.provision_grant(owner name, kind text, object text, privileges text[], roles name[], options text DEFAULT '')
+CREATE FUNCTION mentalspace.provision_grant(owner name, kind text, object text, privileges text[], roles name[],
+        options text DEFAULT '')
     RETURNS mentalspace.provision_step
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
@@ -68,7 +73,8 @@ DECLARE
     command text;
 BEGIN
     CASE kind
-        WHEN 'SCHEMA' THEN SELECT nspowner, nspacl INTO holder, acl FROM pg_namespace WHERE oid = to_regnamespace(object);
+        WHEN 'SCHEMA' THEN SELECT nspowner, nspacl INTO holder, acl FROM pg_namespace
+                WHERE oid = to_regnamespace(object);
         WHEN 'FUNCTION' THEN SELECT proowner, proacl INTO holder, acl FROM pg_proc WHERE oid = to_regprocedure(object);
         WHEN 'DATABASE' THEN SELECT datdba, datacl INTO holder, acl FROM pg_database WHERE datname = current_database();
         ELSE SELECT relowner, relacl INTO holder, acl FROM pg_class WHERE oid = to_regclass(object);
@@ -80,13 +86,17 @@ BEGIN
                         WHERE NOT CASE kind WHEN 'SCHEMA' THEN has_schema_privilege(r.oid, to_regnamespace(object), p)
                                             WHEN 'TABLE' THEN has_table_privilege(r.oid, to_regclass(object), p)
                                             WHEN 'SEQUENCE' THEN has_sequence_privilege(r.oid, to_regclass(object), p)
-                                            WHEN 'FUNCTION' THEN has_function_privilege(r.oid, to_regprocedure(object), p)
-                                            WHEN 'DATABASE' THEN has_database_privilege(r.oid, current_database(), p) END
+                                            WHEN 'FUNCTION' THEN has_function_privilege(r.oid, to_regprocedure(object),
+                                                    p)
+                                            WHEN 'DATABASE' THEN has_database_privilege(r.oid, current_database(),
+                                                    p) END
                         -- What service_role has as a member of the owner, it would lose with that membership.
                         OR r.rolname = 'service_role' AND NOT r.rolsuper AND pg_has_role(r.oid, owner, 'USAGE')
-                           AND NOT EXISTS (SELECT FROM aclexplode(acl) a WHERE a.grantee IN (r.oid, 0) AND a.privilege_type = p))
+                           AND NOT EXISTS (SELECT FROM aclexplode(acl) a WHERE a.grantee IN (r.oid, 0)
+                                   AND a.privilege_type = p))
          ORDER BY r.rolname);
-    step.detail := format('%s to %s', array_to_string(privileges, ', '), array_to_string(coalesce(nullif(lacking, '{}'), roles), ', '));
+    step.detail := format('%s to %s', array_to_string(privileges, ', '), array_to_string(coalesce(nullif(lacking, '{}'),
+            roles), ', '));
     IF lacking = '{}' THEN
         RETURN step;
     ELSIF EXISTS (SELECT FROM aclexplode(acl) a JOIN pg_roles r ON r.oid = a.grantee
@@ -107,23 +117,27 @@ EXCEPTION WHEN insufficient_privilege THEN
     RETURN ('grant', step.object, 'skipped', concat_ws(': ', step.detail, sqlerrm))::mentalspace.provision_step;
 END
 $$;
-COMMENT ON FUNCTION mentalspace.provision_grant(name, text, text, text[], name[], text) IS 'internal to provision(): privileges on an object';
+COMMENT ON FUNCTION mentalspace.provision_grant(name, text, text, text[], name[],
+        text) IS 'internal to provision(): privileges on an object';
 
 -- What the owner makes in SCHEMA from now on, the roles of the API may use; rows are guarded by policies.  Given once: what
 -- a migration has taken away since stays away.
-CREATE FUNCTION mentalspace.provision_default_privileges(owner name, schema name) RETURNS SETOF mentalspace.provision_step
+CREATE FUNCTION mentalspace.provision_default_privileges(owner name,
+        schema name) RETURNS SETOF mentalspace.provision_step
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     class record;
-    api CONSTANT name[] := ARRAY(SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role') ORDER BY rolname);
+    api CONSTANT name[] := ARRAY(SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated',
+            'service_role') ORDER BY rolname);
     given boolean := EXISTS (
         SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) a
          WHERE d.defaclrole = quote_ident(owner)::regrole AND d.defaclnamespace = schema::regnamespace
            AND a.grantee IN (SELECT r.oid FROM pg_roles r WHERE r.rolname = ANY (api)));
     lacking text;
 BEGIN
-    FOR class IN SELECT * FROM (VALUES ('TABLES', 'r', 7), ('SEQUENCES', 'S', 3), ('FUNCTIONS', 'f', 1)) AS v(name, letter, rights) LOOP
+    FOR class IN SELECT * FROM (VALUES ('TABLES', 'r', 7), ('SEQUENCES', 'S', 3), ('FUNCTIONS', 'f', 1)) AS v(name,
+            letter, rights) LOOP
         SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname) INTO lacking
           FROM pg_roles r
          WHERE r.rolname = ANY (api)
@@ -134,23 +148,28 @@ BEGIN
             RETURN NEXT ('default privileges', format('%s in schema %I', lower(class.name), schema), 'found',
                 'all but what was taken from ' || lacking)::mentalspace.provision_step;
         ELSE
-            PERFORM mentalspace.provision_run(owner, format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT ALL ON %s TO %s',
+            PERFORM mentalspace.provision_run(owner,
+                    format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT ALL ON %s TO %s',
                 owner, schema, class.name, lacking));
-            RETURN NEXT ('default privileges', format('%s in schema %I', lower(class.name), schema), 'made', 'to ' || lacking)::mentalspace.provision_step;
+            RETURN NEXT ('default privileges', format('%s in schema %I', lower(class.name), schema), 'made',
+                    'to ' || lacking)::mentalspace.provision_step;
         END IF;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION mentalspace.provision_default_privileges(name, name) IS 'internal to provision(): default privileges of what the owner makes in a schema';
+COMMENT ON FUNCTION mentalspace.provision_default_privileges(name,
+        name) IS 'internal to provision(): default privileges of what the owner makes in a schema';
 
 -- An extension by name: the packaged one or, where there is none, the one of that name that is installed beside this one.
 -- The owner makes it where it may, so that its migrations can drop it and comment on it.
-CREATE FUNCTION mentalspace.provision_extension(owner name, extension name, schema name DEFAULT '') RETURNS mentalspace.provision_step
+CREATE FUNCTION mentalspace.provision_extension(owner name, extension name,
+        schema name DEFAULT '') RETURNS mentalspace.provision_step
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     step mentalspace.provision_step := ('extension', extension, 'found', NULL);
-    command text := format('CREATE EXTENSION %I', extension) || CASE WHEN schema = '' THEN '' ELSE format(' WITH SCHEMA %I', schema) END;
+    command text := format('CREATE EXTENSION %I', extension) || CASE WHEN schema = '' THEN ''
+            ELSE format(' WITH SCHEMA %I', schema) END;
 BEGIN
     SELECT format('version %s in schema %I', e.extversion, n.nspname) INTO step.detail
       FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = extension;
@@ -176,4 +195,5 @@ EXCEPTION WHEN others THEN
     RETURN step;
 END
 $$;
-COMMENT ON FUNCTION mentalspace.provision_extension(name, name, name) IS 'internal to provision(): an extension, if it can be made here';
+COMMENT ON FUNCTION mentalspace.provision_extension(name, name,
+        name) IS 'internal to provision(): an extension, if it can be made here';

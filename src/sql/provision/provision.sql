@@ -19,7 +19,8 @@ BEGIN
         RAISE EXCEPTION 'role "%" does not exist', owner USING ERRCODE = 'undefined_object';
     END IF;
     IF NOT pg_has_role(current_user, owner, 'MEMBER') THEN
-        RAISE EXCEPTION 'must be a member of role "%" to make objects for it', owner USING ERRCODE = 'insufficient_privilege';
+        RAISE EXCEPTION 'must be a member of role "%" to make objects for it',
+                owner USING ERRCODE = 'insufficient_privilege';
     END IF;
     IF owner IN ('anon', 'authenticated', 'authenticator') THEN
         RAISE EXCEPTION 'role "%" cannot own the database''s objects', owner
@@ -35,9 +36,11 @@ BEGIN
     FOREACH name IN ARRAY known LOOP
         -- The roles are needed by all the others.
         IF name = ANY (components) OR name = 'roles' OR components IS NULL AND name <> ALL (on_request) THEN
-            RETURN QUERY EXECUTE format('SELECT %L, s.* FROM mentalspace.%I($1) AS s', name, 'provision_' || name) USING owner;
+            RETURN QUERY EXECUTE format('SELECT %L, s.* FROM mentalspace.%I($1) AS s', name,
+                    'provision_' || name) USING owner;
         ELSIF components IS NULL THEN
-            RETURN QUERY VALUES (name, 'component', name, 'skipped', format('made on request only: provision(ARRAY[%L])', name));
+            RETURN QUERY VALUES (name, 'component', name, 'skipped',
+                    format('made on request only: provision(ARRAY[%L])', name));
         END IF;
     END LOOP;
 END

@@ -7,9 +7,12 @@ DECLARE
     step mentalspace.provision_step;
     level text := current_setting('client_min_messages');
 BEGIN
-    RETURN NEXT mentalspace.provision_schema(owner, 'realtime', 'Supabase Realtime: messages and who may read and send them');
-    RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'realtime', '{USAGE}', '{anon,authenticated,service_role,supabase_realtime_admin}');
-    RETURN NEXT mentalspace.provision_table(owner, 'realtime', 'messages', 'messages to topics; policies say who may read and send', $t$
+    RETURN NEXT mentalspace.provision_schema(owner, 'realtime',
+            'Supabase Realtime: messages and who may read and send them');
+    RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'realtime', '{USAGE}',
+            '{anon,authenticated,service_role,supabase_realtime_admin}');
+    RETURN NEXT mentalspace.provision_table(owner, 'realtime', 'messages',
+            'messages to topics; policies say who may read and send', $t$
         topic text NOT NULL
         extension text NOT NULL
         payload jsonb
@@ -25,19 +28,24 @@ BEGIN
     $t$, 'PARTITION BY RANGE (inserted_at)');
     -- Supabase Realtime makes a partition a day; without it, messages go here.
     IF EXISTS (SELECT FROM pg_class WHERE oid = 'realtime.messages'::regclass AND relkind = 'p') THEN
-        step := mentalspace.provision_object(owner, 'table', 'realtime.messages_default', to_regclass('realtime.messages_default') IS NOT NULL,
+        step := mentalspace.provision_object(owner, 'table', 'realtime.messages_default',
+                to_regclass('realtime.messages_default') IS NOT NULL,
             'CREATE TABLE realtime.messages_default PARTITION OF realtime.messages DEFAULT');
         IF step.state = 'made' THEN
             PERFORM mentalspace.provision_run(owner, 'ALTER TABLE realtime.messages_default ENABLE ROW LEVEL SECURITY');
-            PERFORM mentalspace.provision_run(owner, 'COMMENT ON TABLE realtime.messages_default IS ''messages that no other partition takes''');
+            PERFORM mentalspace.provision_run(owner,
+                    'COMMENT ON TABLE realtime.messages_default IS ''messages that no other partition takes''');
         END IF;
         RETURN NEXT step;
     END IF;
-    RETURN NEXT mentalspace.provision_grant(owner, 'TABLE', 'realtime.messages', '{SELECT,INSERT,UPDATE}', '{anon,authenticated,service_role,supabase_realtime_admin}');
-    RETURN NEXT mentalspace.provision_function(owner, 'realtime.topic()', 'topic of the channel that this request reads or sends to', $f$()
+    RETURN NEXT mentalspace.provision_grant(owner, 'TABLE', 'realtime.messages', '{SELECT,INSERT,UPDATE}',
+            '{anon,authenticated,service_role,supabase_realtime_admin}');
+    RETURN NEXT mentalspace.provision_function(owner, 'realtime.topic()',
+            'topic of the channel that this request reads or sends to', $f$()
         RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
         RETURN nullif(current_setting('realtime.topic', true), '')$f$);
-    RETURN NEXT mentalspace.provision_function(owner, 'realtime.send(jsonb, text, text, boolean)', 'puts a message into realtime.messages under the caller''s policies; a failure is a warning', $f$(
+    RETURN NEXT mentalspace.provision_function(owner, 'realtime.send(jsonb, text, text, boolean)',
+            'puts a message into realtime.messages under the caller''s policies; a failure is a warning', $f$(
             payload jsonb, event text, topic text, private boolean DEFAULT true)
         RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
         AS $body$
@@ -46,13 +54,15 @@ BEGIN
         BEGIN
             PERFORM set_config('realtime.topic', topic, true);
             INSERT INTO realtime.messages (id, payload, event, topic, private, extension)
-            VALUES (message, CASE WHEN payload ? 'id' THEN payload ELSE jsonb_set(payload, '{id}', to_jsonb(message)) END,
+            VALUES (message, CASE WHEN payload ? 'id' THEN payload ELSE jsonb_set(payload, '{id}',
+                    to_jsonb(message)) END,
                     event, topic, private, 'broadcast');
         EXCEPTION WHEN others THEN
             RAISE WARNING 'could not send message: %', sqlerrm USING ERRCODE = sqlstate;
         END
         $body$ $f$);
-    RETURN NEXT mentalspace.provision_function(owner, 'realtime.send_binary(bytea, text, text, boolean)', 'as realtime.send(), for bytes', $f$(
+    RETURN NEXT mentalspace.provision_function(owner, 'realtime.send_binary(bytea, text, text, boolean)',
+            'as realtime.send(), for bytes', $f$(
             payload bytea, event text, topic text, private boolean DEFAULT true)
         RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
         AS $body$
@@ -64,9 +74,11 @@ BEGIN
             RAISE WARNING 'could not send message: %', sqlerrm USING ERRCODE = sqlstate;
         END
         $body$ $f$);
-    RETURN NEXT mentalspace.provision_function(owner, 'realtime.broadcast_changes(text, text, text, text, text, record, record, text)',
+    RETURN NEXT mentalspace.provision_function(owner,
+            'realtime.broadcast_changes(text, text, text, text, text, record, record, text)',
         'sends a row change to a topic; to be called by a row trigger', $f$(
-            topic_name text, event_name text, operation text, table_name text, table_schema text, new record, old record, level text DEFAULT 'ROW')
+            topic_name text, event_name text, operation text, table_name text, table_schema text, new record,
+                    old record, level text DEFAULT 'ROW')
         RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
         AS $body$
         BEGIN
@@ -76,13 +88,15 @@ BEGIN
                 RAISE EXCEPTION 'unexpected operation "%"', operation USING ERRCODE = 'invalid_parameter_value';
             END IF;
             PERFORM realtime.send(jsonb_build_object('old_record', old, 'record', new, 'operation', operation,
-                                                     'table', table_name, 'schema', table_schema), event_name, topic_name);
+                                                     'table', table_name, 'schema', table_schema), event_name,
+                                                             topic_name);
         END
         $body$ $f$);
     -- CREATE PUBLICATION warns where wal_level is not logical; the row says it instead.
     PERFORM set_config('client_min_messages', 'error', true);
     step := mentalspace.provision_object(owner, 'publication', 'supabase_realtime',
-        EXISTS (SELECT FROM pg_publication WHERE pubname = 'supabase_realtime'), 'CREATE PUBLICATION supabase_realtime');
+        EXISTS (SELECT FROM pg_publication WHERE pubname = 'supabase_realtime'),
+                'CREATE PUBLICATION supabase_realtime');
     PERFORM set_config('client_min_messages', level, true);
     IF current_setting('wal_level') <> 'logical' THEN
         step.detail := format('nothing is published while wal_level is %s', current_setting('wal_level'));

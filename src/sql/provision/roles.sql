@@ -23,7 +23,8 @@ BEGIN
     SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname) INTO strangers
       FROM pg_roles r
      WHERE pg_has_role(r.oid, 'service_role', 'MEMBER') AND NOT r.rolsuper
-       AND r.rolname NOT IN (owner, current_user, 'service_role', 'authenticator', 'postgres', 'supabase_admin', 'supabase_storage_admin');
+       AND r.rolname NOT IN (owner, current_user, 'service_role', 'authenticator', 'postgres', 'supabase_admin',
+               'supabase_storage_admin');
     IF strangers IS NOT NULL AND NOT is_new THEN
         step.state := 'skipped';
         step.detail := format('WARNING: service_role has other members (%s); if they may see all rows of this database, run ALTER ROLE service_role BYPASSRLS', strangers);
@@ -39,10 +40,12 @@ BEGIN
     END;
     BEGIN
         EXECUTE format('GRANT %I TO service_role %s', owner,
-            CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'WITH INHERIT TRUE, SET FALSE' ELSE '' END);
+            CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'WITH INHERIT TRUE, SET FALSE'
+                    ELSE '' END);
         step.detail := format('only a superuser can give BYPASSRLS: passes the policies of tables of "%s" as a member of that role instead', owner)
             || CASE WHEN current_setting('server_version_num')::int < 160000
-                    THEN '; before PostgreSQL 16, whoever may take service_role may therefore take that role too' ELSE '' END;
+                    THEN '; before PostgreSQL 16, whoever may take service_role may therefore take that role too'
+                            ELSE '' END;
     EXCEPTION WHEN insufficient_privilege OR invalid_grant_operation THEN
         step.state := 'skipped';
         step.detail := format('does not pass policies: neither ALTER ROLE service_role BYPASSRLS (%s) nor GRANT %I TO service_role (%s) is allowed here', reason, owner, sqlerrm);
@@ -50,7 +53,8 @@ BEGIN
     RETURN step;
 END
 $$;
-COMMENT ON FUNCTION mentalspace.provision_service_role(name, boolean) IS 'internal to provision(): BYPASSRLS of service_role, or its substitute';
+COMMENT ON FUNCTION mentalspace.provision_service_role(name,
+        boolean) IS 'internal to provision(): BYPASSRLS of service_role, or its substitute';
 
 CREATE FUNCTION mentalspace.provision_roles(owner name) RETURNS SETOF mentalspace.provision_step
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
@@ -82,20 +86,24 @@ BEGIN
     IF to_regrole('service_role') IS NOT NULL THEN
         RETURN NEXT mentalspace.provision_service_role(owner, service_role_is_new);
     END IF;
-    RETURN QUERY SELECT m.* FROM unnest(ARRAY['anon', 'authenticated', 'service_role']) AS api, mentalspace.provision_member(api, 'authenticator', false) AS m;
+    RETURN QUERY SELECT m.* FROM unnest(ARRAY['anon', 'authenticated', 'service_role']) AS api,
+            mentalspace.provision_member(api, 'authenticator', false) AS m;
     -- So that the owner's migrations can give objects to these roles and take their place in tests.
     IF NOT owner_is_super THEN
         FOR r IN
             SELECT rolname FROM pg_roles
-             WHERE rolname IN ('anon', 'authenticated', 'service_role', 'authenticator', 'postgres', 'dashboard_user', 'supabase_admin',
-                               'supabase_auth_admin', 'supabase_storage_admin', 'supabase_realtime_admin', 'supabase_functions_admin')
+             WHERE rolname IN ('anon', 'authenticated', 'service_role', 'authenticator', 'postgres', 'dashboard_user',
+                     'supabase_admin',
+                               'supabase_auth_admin', 'supabase_storage_admin', 'supabase_realtime_admin',
+                                       'supabase_functions_admin')
                AND rolname <> owner AND NOT rolsuper AND NOT pg_has_role(rolname, owner, 'MEMBER')
              ORDER BY rolname
         LOOP
             RETURN NEXT mentalspace.provision_member(r.rolname, owner);
         END LOOP;
     END IF;
-    RETURN NEXT mentalspace.provision_grant(owner, 'DATABASE', quote_ident(current_database()), '{CREATE,TEMPORARY}', ARRAY[owner]);
+    RETURN NEXT mentalspace.provision_grant(owner, 'DATABASE', quote_ident(current_database()), '{CREATE,TEMPORARY}',
+            ARRAY[owner]);
     RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'public', '{CREATE,USAGE}', ARRAY[owner]);
     RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'public', '{USAGE}', '{anon,authenticated,service_role}');
     RETURN QUERY SELECT * FROM mentalspace.provision_default_privileges(owner, 'public');

@@ -3,7 +3,8 @@ CREATE FUNCTION mentalspace.provision_storage_tables(owner name) RETURNS SETOF m
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    RETURN NEXT mentalspace.provision_enum(owner, 'storage', 'buckettype', 'kinds of buckets', '{STANDARD,ANALYTICS,VECTOR}');
+    RETURN NEXT mentalspace.provision_enum(owner, 'storage', 'buckettype', 'kinds of buckets',
+            '{STANDARD,ANALYTICS,VECTOR}');
     RETURN NEXT mentalspace.provision_table(owner, 'storage', 'buckets', 'buckets of files', $t$
         id text NOT NULL
         name text NOT NULL
@@ -23,7 +24,8 @@ BEGIN
         CONSTRAINT buckets_versioning_status_check CHECK (versioning_status IN ('DISABLED', 'ENABLED', 'SUSPENDED'))
         UNIQUE INDEX bname (name)
     $t$);
-    RETURN NEXT mentalspace.provision_table(owner, 'storage', 'objects', 'files: metadata and path; the policies here guard the files', $t$
+    RETURN NEXT mentalspace.provision_table(owner, 'storage', 'objects',
+            'files: metadata and path; the policies here guard the files', $t$
         id uuid DEFAULT gen_random_uuid() NOT NULL
         bucket_id text
         name text
@@ -46,7 +48,8 @@ BEGIN
         INDEX idx_objects_bucket_id_name_lower (bucket_id, lower(name) COLLATE "C")
         INDEX name_prefix_search (name text_pattern_ops)
     $t$);
-    RETURN NEXT mentalspace.provision_table(owner, 'storage', 'migrations', 'migrations of Supabase Storage that were applied', $t$
+    RETURN NEXT mentalspace.provision_table(owner, 'storage', 'migrations',
+            'migrations of Supabase Storage that were applied', $t$
         id integer NOT NULL
         name varchar(100) NOT NULL
         hash varchar(40) NOT NULL
@@ -54,7 +57,8 @@ BEGIN
         CONSTRAINT migrations_pkey PRIMARY KEY (id)
         CONSTRAINT migrations_name_key UNIQUE (name)
     $t$);
-    RETURN NEXT mentalspace.provision_table(owner, 'storage', 's3_multipart_uploads', 'uploads in parts that are under way', $t$
+    RETURN NEXT mentalspace.provision_table(owner, 'storage', 's3_multipart_uploads',
+            'uploads in parts that are under way', $t$
         id text NOT NULL
         in_progress_size bigint DEFAULT 0 NOT NULL
         upload_signature text NOT NULL
@@ -69,7 +73,8 @@ BEGIN
         CONSTRAINT s3_multipart_uploads_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES storage.buckets(id)
         INDEX idx_multipart_uploads_list (bucket_id, key, created_at)
     $t$);
-    RETURN NEXT mentalspace.provision_table(owner, 'storage', 's3_multipart_uploads_parts', 'parts of uploads that have arrived', $t$
+    RETURN NEXT mentalspace.provision_table(owner, 'storage', 's3_multipart_uploads_parts',
+            'parts of uploads that have arrived', $t$
         id uuid DEFAULT gen_random_uuid() NOT NULL
         upload_id text NOT NULL
         size bigint DEFAULT 0 NOT NULL
@@ -84,7 +89,8 @@ BEGIN
         CONSTRAINT s3_multipart_uploads_parts_bucket_id_fkey FOREIGN KEY (bucket_id) REFERENCES storage.buckets(id)
         CONSTRAINT s3_multipart_uploads_parts_upload_id_fkey FOREIGN KEY (upload_id) REFERENCES storage.s3_multipart_uploads(id) ON DELETE CASCADE
     $t$);
-    RETURN NEXT mentalspace.provision_table(owner, 'storage', 'buckets_analytics', 'analytics buckets (Iceberg catalogs)', $t$
+    RETURN NEXT mentalspace.provision_table(owner, 'storage', 'buckets_analytics',
+            'analytics buckets (Iceberg catalogs)', $t$
         name text NOT NULL
         type storage.buckettype DEFAULT 'ANALYTICS' NOT NULL
         format text DEFAULT 'ICEBERG' NOT NULL
@@ -95,7 +101,8 @@ BEGIN
         CONSTRAINT buckets_analytics_pkey PRIMARY KEY (id)
         UNIQUE INDEX buckets_analytics_unique_name_idx (name) WHERE (deleted_at IS NULL)
     $t$);
-    RETURN NEXT mentalspace.provision_table(owner, 'storage', 'iceberg_namespaces', 'namespaces of Iceberg catalogs', $t$
+    RETURN NEXT mentalspace.provision_table(owner, 'storage', 'iceberg_namespaces', 'namespaces of Iceberg catalogs',
+            $t$
         id uuid DEFAULT gen_random_uuid() NOT NULL
         bucket_name text NOT NULL
         name text NOT NULL COLLATE "C"

@@ -5,24 +5,30 @@ CREATE FUNCTION mentalspace.provision_tests(owner name) RETURNS SETOF mentalspac
     AS $$
 BEGIN
     RETURN NEXT mentalspace.provision_extension(owner, 'pgtap', 'extensions');
-    RETURN NEXT mentalspace.provision_schema(owner, 'tests', 'helpers for tests of policies; never on a production database');
+    RETURN NEXT mentalspace.provision_schema(owner, 'tests',
+            'helpers for tests of policies; never on a production database');
     RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'tests', '{USAGE}', '{anon,authenticated,service_role}');
-    RETURN NEXT mentalspace.provision_function(owner, 'tests.create_supabase_user(text, text, text, jsonb)', 'makes a user and returns its id', $f$(
+    RETURN NEXT mentalspace.provision_function(owner, 'tests.create_supabase_user(text, text, text, jsonb)',
+            'makes a user and returns its id', $f$(
             identifier text, email text DEFAULT NULL, phone text DEFAULT NULL, metadata jsonb DEFAULT NULL)
         RETURNS uuid LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
         AS $body$
-            INSERT INTO auth.users (id, aud, role, email, phone, raw_user_meta_data, raw_app_meta_data, created_at, updated_at)
-            VALUES (gen_random_uuid(), 'authenticated', 'authenticated', coalesce(email, gen_random_uuid() || '@test.invalid'), phone,
+            INSERT INTO auth.users (id, aud, role, email, phone, raw_user_meta_data, raw_app_meta_data, created_at,
+                    updated_at)
+            VALUES (gen_random_uuid(), 'authenticated', 'authenticated', coalesce(email,
+                    gen_random_uuid() || '@test.invalid'), phone,
                     coalesce(metadata, '{}') || jsonb_build_object('test_identifier', identifier), '{}', now(), now())
             RETURNING id
         $body$ $f$);
-    RETURN NEXT mentalspace.provision_function(owner, 'tests.get_supabase_user(text)', 'the user of create_supabase_user(), as JSON', $f$(identifier text)
+    RETURN NEXT mentalspace.provision_function(owner, 'tests.get_supabase_user(text)',
+            'the user of create_supabase_user(), as JSON', $f$(identifier text)
         RETURNS json LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
         AS $body$
         DECLARE
             found json;
         BEGIN
-            SELECT json_build_object('id', u.id, 'email', u.email, 'phone', u.phone, 'raw_user_meta_data', u.raw_user_meta_data,
+            SELECT json_build_object('id', u.id, 'email', u.email, 'phone', u.phone, 'raw_user_meta_data',
+                    u.raw_user_meta_data,
                                      'raw_app_meta_data', u.raw_app_meta_data) INTO found
               FROM auth.users u WHERE u.raw_user_meta_data ->> 'test_identifier' = identifier
              ORDER BY u.created_at DESC LIMIT 1;
@@ -32,22 +38,27 @@ BEGIN
             RETURN found;
         END
         $body$ $f$);
-    RETURN NEXT mentalspace.provision_function(owner, 'tests.get_supabase_uid(text)', 'the id of the user of create_supabase_user()', $f$(identifier text)
+    RETURN NEXT mentalspace.provision_function(owner, 'tests.get_supabase_uid(text)',
+            'the id of the user of create_supabase_user()', $f$(identifier text)
         RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
         AS $body$ SELECT (tests.get_supabase_user(identifier) ->> 'id')::uuid $body$ $f$);
-    RETURN NEXT mentalspace.provision_function(owner, 'tests.authenticate_as(text)', 'for the rest of the transaction, be that user', $f$(identifier text)
+    RETURN NEXT mentalspace.provision_function(owner, 'tests.authenticate_as(text)',
+            'for the rest of the transaction, be that user', $f$(identifier text)
         RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
         AS $body$
         DECLARE
             person json := tests.get_supabase_user(identifier);
         BEGIN
-            PERFORM pg_catalog.set_config('request.jwt.claims', pg_catalog.json_build_object('sub', person ->> 'id', 'aud', 'authenticated',
+            PERFORM pg_catalog.set_config('request.jwt.claims', pg_catalog.json_build_object('sub', person ->> 'id',
+                    'aud', 'authenticated',
                 'role', 'authenticated', 'email', person ->> 'email', 'phone', person ->> 'phone',
-                'user_metadata', person -> 'raw_user_meta_data', 'app_metadata', person -> 'raw_app_meta_data')::text, true);
+                'user_metadata', person -> 'raw_user_meta_data', 'app_metadata', person -> 'raw_app_meta_data')::text,
+                        true);
             PERFORM pg_catalog.set_config('role', 'authenticated', true);
         END
         $body$ $f$);
-    RETURN NEXT mentalspace.provision_function(owner, 'tests.authenticate_as_service_role()', 'for the rest of the transaction, be service_role', $f$()
+    RETURN NEXT mentalspace.provision_function(owner, 'tests.authenticate_as_service_role()',
+            'for the rest of the transaction, be service_role', $f$()
         RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
         AS $body$
         BEGIN
@@ -55,7 +66,8 @@ BEGIN
             PERFORM pg_catalog.set_config('role', 'service_role', true);
         END
         $body$ $f$);
-    RETURN NEXT mentalspace.provision_function(owner, 'tests.clear_authentication()', 'for the rest of the transaction, be nobody (anon)', $f$()
+    RETURN NEXT mentalspace.provision_function(owner, 'tests.clear_authentication()',
+            'for the rest of the transaction, be nobody (anon)', $f$()
         RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
         AS $body$
         BEGIN
@@ -63,21 +75,25 @@ BEGIN
             PERFORM pg_catalog.set_config('role', 'anon', true);
         END
         $body$ $f$);
-    RETURN NEXT mentalspace.provision_function(owner, 'tests.rls_enabled(text)', 'pgTAP: row level security is on for each table of a schema', $f$(testing_schema text)
+    RETURN NEXT mentalspace.provision_function(owner, 'tests.rls_enabled(text)',
+            'pgTAP: row level security is on for each table of a schema', $f$(testing_schema text)
         RETURNS text LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
         AS $body$
         BEGIN
             RETURN is((SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_catalog.pg_class c
-                        WHERE c.relnamespace = to_regnamespace(quote_ident(testing_schema)) AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity),
+                        WHERE c.relnamespace = to_regnamespace(quote_ident(testing_schema)) AND c.relkind IN ('r', 'p')
+                                AND NOT c.relrowsecurity),
                       NULL::text, 'row level security is on for each table of schema ' || testing_schema);
         END
         $body$ $f$);
-    RETURN NEXT mentalspace.provision_function(owner, 'tests.rls_enabled(text, text)', 'pgTAP: row level security is on for a table', $f$(testing_schema text, testing_table text)
+    RETURN NEXT mentalspace.provision_function(owner, 'tests.rls_enabled(text, text)',
+            'pgTAP: row level security is on for a table', $f$(testing_schema text, testing_table text)
         RETURNS text LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
         AS $body$
         BEGIN
             RETURN is((SELECT c.relrowsecurity FROM pg_catalog.pg_class c
-                        WHERE c.relnamespace = to_regnamespace(quote_ident(testing_schema)) AND c.relname = testing_table AND c.relkind IN ('r', 'p')),
+                        WHERE c.relnamespace = to_regnamespace(quote_ident(testing_schema))
+                                AND c.relname = testing_table AND c.relkind IN ('r', 'p')),
                       true, format('row level security is on for %I.%I', testing_schema, testing_table));
         END
         $body$ $f$);
