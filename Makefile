@@ -145,7 +145,7 @@ $(OBJS): $(shell find $(top)/src -name '*.h') $(top)/mentalspace.control
 pgtle:
 	$(MAKE) -f $(firstword $(MAKEFILE_LIST)) FLAVOR=trusted pgtle
 else
-pgtle: all
+pgtle: $(DATA_built) $(built)/companions/made
 	@set -e; for script in $(addprefix dist/,$(scripts)) dist/companions/*.sql; do \
 		$(top)/src/sql/pgtle $$script > dist/$$(basename $$script .sql).pgtle.sql; done
 	@ls dist/*.pgtle.sql
