@@ -57,7 +57,7 @@ $$;
 COMMENT ON FUNCTION mentalspace.provision_member(name, name, boolean,
         boolean) IS 'internal to provision(): membership of one role in another';
 
--- Grants PRIVILEGES on an object (KIND is SCHEMA, TABLE, SEQUENCE, FUNCTION or DATABASE) to those of the roles that exist
+-- Grants PRIVILEGES on an object (KIND is SCHEMA, TABLE or DATABASE) to those of the roles that exist
 -- and do not have them, the owner's or the caller's grant.  Given once: where the object's own list names one of the roles
 -- already, what another lacks was taken away by a migration, and stays away.
 CREATE FUNCTION mentalspace.provision_grant(owner name, kind text, object text, privileges text[], roles name[],
@@ -75,7 +75,6 @@ BEGIN
     CASE kind
         WHEN 'SCHEMA' THEN SELECT nspowner, nspacl INTO holder, acl FROM pg_namespace
                 WHERE oid = to_regnamespace(object);
-        WHEN 'FUNCTION' THEN SELECT proowner, proacl INTO holder, acl FROM pg_proc WHERE oid = to_regprocedure(object);
         WHEN 'DATABASE' THEN SELECT datdba, datacl INTO holder, acl FROM pg_database WHERE datname = current_database();
         ELSE SELECT relowner, relacl INTO holder, acl FROM pg_class WHERE oid = to_regclass(object);
     END CASE;
@@ -85,9 +84,6 @@ BEGIN
            AND EXISTS (SELECT FROM unnest(privileges) AS p
                         WHERE NOT CASE kind WHEN 'SCHEMA' THEN has_schema_privilege(r.oid, to_regnamespace(object), p)
                                             WHEN 'TABLE' THEN has_table_privilege(r.oid, to_regclass(object), p)
-                                            WHEN 'SEQUENCE' THEN has_sequence_privilege(r.oid, to_regclass(object), p)
-                                            WHEN 'FUNCTION' THEN has_function_privilege(r.oid, to_regprocedure(object),
-                                                    p)
                                             WHEN 'DATABASE' THEN has_database_privilege(r.oid, current_database(),
                                                     p) END
                         -- What service_role has as a member of the owner, it would lose with that membership.
