@@ -16,6 +16,9 @@ WITH ext AS (
            coalesce(obj_description(objid, classid::regclass::name), '') AS remark
       FROM pg_depend JOIN ext ON ext.oid = refobjid
      WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+       -- Types of arrays and of tables' rows come with the type or table; not every version of the server lists them.
+       AND NOT (classid = 'pg_type'::regclass AND EXISTS (SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = typrelid
+                                                           WHERE t.oid = objid AND (typcategory = 'A' OR c.relkind <> 'c')))
 ), acl AS (
     SELECT 'pg_proc'::regclass AS classid, oid AS objid, coalesce(proacl, acldefault('f', proowner)) AS acl, proowner AS owner FROM pg_proc
     UNION ALL SELECT 'pg_namespace'::regclass, oid, coalesce(nspacl, acldefault('n', nspowner)), nspowner FROM pg_namespace
