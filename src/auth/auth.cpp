@@ -5,6 +5,7 @@
 #include "auth/lock.h"
 #include "auth/redact.h"
 #include "auth/settings.h"
+#include "auth/tokens.h"
 #include "auth/variables.h"
 #include "auth/verified.h"
 #include "pg/module.h"
@@ -15,6 +16,7 @@ ms_auth_init(void)
 	ms_settings_init();
 	ms_verified_init();
 	ms_keys_init();
+	ms_tokens_init();
 	ms_redact_init();
 	ms_lock_init();
 	/* Last: needs to know the settings. */

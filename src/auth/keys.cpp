@@ -52,6 +52,7 @@ bool keys_valid;
 uint64 keys_settings_generation;
 TimestampTz keys_reload_time;
 Oid keys_oid, revocations_oid;
+uint64 nothing_revoked_generation;
 
 VerifyOptions *options;
 uint64 options_settings_generation;
@@ -259,7 +260,11 @@ ms_is_revoked(const VerifiedIdentity *who, bool has_issued_at, int64 issued_at)
 	if (who->session_id == nullptr && !who->has_uid)
 		return false;
 
+	/* Where nothing at all is revoked, and that is the rule, one look is enough until the table changes. */
+	if (likely(nothing_revoked_generation == auth_revocations_generation))
+		return false;
 	revocations_oid = table_oid("jwt_revocations");
+	uint64 generation = auth_revocations_generation;
 	Oid index = get_relname_relid("jwt_revocations_pkey", get_namespace_oid("mentalspace", false));
 	Relation relation = table_open(revocations_oid, AccessShareLock);
 	check_columns(relation, kRevocationColumns);
@@ -267,9 +272,15 @@ ms_is_revoked(const VerifiedIdentity *who, bool has_issued_at, int64 issued_at)
 	TimestampTz issued = (issued_at - ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (int64) SECS_PER_DAY)) * USECS_PER_SEC;
 	bool revoked = false;
 
+	SysScanDesc any = systable_beginscan(relation, InvalidOid, false, snapshot, 0, nullptr);
+	bool empty = !HeapTupleIsValid(systable_getnext(any));
+	systable_endscan(any);
+	if (empty)
+		nothing_revoked_generation = generation;
+
 	/* Names of sessions and users are kept as text: a session_id need not be a uuid. */
 	const char *subjects[] = {who->session_id, who->has_uid ? who->sub : nullptr};
-	for (int kind = 0; kind < 2 && !revoked; kind++) {
+	for (int kind = 0; kind < 2 && !revoked && !empty; kind++) {
 		ScanKeyData condition[2];
 		Datum values[kRevocationColumns];
 		bool nulls[kRevocationColumns];

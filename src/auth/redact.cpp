@@ -37,8 +37,8 @@ segment_end(const char *text)
 	return text;
 }
 
-/* The first token in `text` and its end; NULL where there is none.  A JOSE header is a JSON object, so its base64url
- * begins with e. */
+/* The first token in `text` and its end; NULL where there is none.  It need not begin where a token would: another
+ * character may stand before it. */
 const char *
 find_token(const char *text, const char **end)
 {
@@ -49,7 +49,7 @@ find_token(const char *text, const char **end)
 		}
 		const char *header_end = segment_end(text);
 
-		if (*text == 'e' && *header_end == '.' && header_end - text >= kShortestSegment) {
+		if (*header_end == '.' && header_end - text >= kShortestSegment) {
 			const char *payload_end = segment_end(header_end + 1);
 
 			if (*payload_end == '.' && payload_end - header_end > kShortestSegment) {

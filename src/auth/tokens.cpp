@@ -31,12 +31,13 @@ struct Remembered {
 	uint64 keys_generation;
 	uint64 settings_generation;
 	uint64 revocations_generation;  /* under which it was not revoked; 0: not looked at */
-	bool synced;
+	uint64 synced_in;               /* transaction in which its row in auth.users was written or found; 0: not */
 };
 
 constexpr uint32 kMemory = 64;
 Remembered *memory[kMemory];
 uint64 hash_seed;
+uint64 transaction = 1;            /* counts the transactions of this backend */
 
 /* Secret and different in each backend, so that nobody finds tokens that share a place, or learns of one by timing. */
 uint64
@@ -107,6 +108,44 @@ forget(uint32 place)
 	delete entry;
 }
 
+Remembered *
+remembered(const VerifiedIdentity *who)
+{
+	for (Remembered *entry : memory)
+		if (entry && entry->who == who)
+			return entry;
+	return nullptr;
+}
+
+/* What was rolled back was not written, as far as anybody can tell. */
+void
+forget_synced(void)
+{
+	for (Remembered *entry : memory)
+		if (entry && entry->synced_in == transaction)
+			entry->synced_in = 0;
+}
+
+void
+on_xact_event(XactEvent event, void *arg)
+{
+	(void) arg;
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		forget_synced();
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+		transaction++;
+}
+
+void
+on_subxact_event(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+{
+	(void) subid;
+	(void) parent;
+	(void) arg;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		forget_synced();
+}
+
 }  // namespace
 
 void
@@ -160,7 +199,7 @@ ms_accept_token(text *token)
 			return;
 		}
 		entry = new Remembered{hash, std::string(bytes), std::move(result).value(), nullptr, auth_keys_generation,
-							   auth_settings_generation, 0, false};
+							   auth_settings_generation, 0, 0};
 	});
 	if (!done)
 		raise_failure(&failure);
@@ -190,21 +229,12 @@ ms_accept_token(text *token)
 	return entry->who;
 }
 
-static Remembered *
-remembered(const VerifiedIdentity *who)
-{
-	for (Remembered *entry : memory)
-		if (entry && entry->who == who)
-			return entry;
-	return nullptr;
-}
-
 bool
 ms_token_is_synced(const VerifiedIdentity *who)
 {
 	Remembered *entry = remembered(who);
 
-	return entry && entry->synced;
+	return entry && entry->synced_in != 0;
 }
 
 void
@@ -213,5 +243,12 @@ ms_token_set_synced(const VerifiedIdentity *who)
 	Remembered *entry = remembered(who);
 
 	if (entry)
-		entry->synced = true;
+		entry->synced_in = transaction;
+}
+
+void
+ms_tokens_init(void)
+{
+	RegisterXactCallback(on_xact_event, nullptr);
+	RegisterSubXactCallback(on_subxact_event, nullptr);
 }

@@ -13,6 +13,9 @@ VerifiedIdentity *ms_accept_token(text *token);
 /* Raises 28000 "token refused: <class>".  Both are literals: nothing of the token is in them. */
 [[noreturn]] void ms_refuse_token(const char *error_class, const char *detail);
 
-/* Whether the row of this accepted identity in auth.users was written or looked at by this backend; and to note it. */
+/* Whether the row of this accepted identity in auth.users was written or looked at by this backend, in a transaction that
+ * was not rolled back; and to note it. */
 bool ms_token_is_synced(const VerifiedIdentity *who);
 void ms_token_set_synced(const VerifiedIdentity *who);
+
+void ms_tokens_init(void);
