@@ -1,12 +1,13 @@
 #!/bin/bash
-# examples/ehr/scenario.sh: signs each person of scenario.people in, asks what they see (scenario.sees), and lets them
-# try what scenario.does says.  Prints it as tables, and ends with `N passed, N failed`; the exit status is 0 only if
-# everything was as the files say.
+# examples/ehr/scenario.sh DIR: signs each person of scenario.people in with the token that tokens.sh left in DIR, asks
+# what they see (scenario.sees), and lets them try what scenario.does says.  Prints it as tables, and ends with
+# `N passed, N failed`; the exit status is 0 only if everything was as the files say.
 #
-# The database is that of PGHOST, PGDATABASE, ...; the connecting user must be a superuser, who looks up the people as
-# the Auth service would and then works as authenticator, as PostgREST does.
+# The database is that of PGHOST, PGDATABASE, ...; every person connects as authenticator, as an application does, and
+# the connecting user only lists the tables.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
+tokens=${1:?usage: scenario.sh DIR}
 work=$(mktemp -d "${TMPDIR:-/tmp}/scenario.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 PSQL=(psql -qXAt -F ' ' -v ON_ERROR_STOP=0 -v VERBOSITY=terse)
@@ -15,39 +16,27 @@ tables() { # tables FILE: without comments and empty lines
 }
 
 # Who is asking: the one place that signs somebody in.  Goes at the start of each transaction.
-sign_in="SELECT set_config('request.jwt.claims', :'claims', true) \\g /dev/null
-SET LOCAL ROLE :\"role\";"
+sign_in="SELECT mentalspace.login(:'token') \\g /dev/null"
 
-# The claims of an access token of Supabase Auth for this user.
-claims_of() { # claims_of EMAIL ROLE AAL
-	psql -qXAt -v ON_ERROR_STOP=1 -v email="$1" -v role="$2" -v aal="$3" <<-'SQL'
-		SELECT CASE WHEN :'role' = 'anon' THEN jsonb_build_object('iss', 'supabase', 'role', 'anon')
-		       ELSE (SELECT jsonb_build_object('sub', id, 'aud', aud, 'role', role, 'email', email, 'aal', :'aal',
-		                                       'app_metadata', raw_app_meta_data, 'user_metadata', raw_user_meta_data,
-		                                       'session_id', gen_random_uuid(), 'is_anonymous', false)
-		               FROM auth.users WHERE email = :'email') END
-	SQL
-}
-
-# A check in a transaction of its own: `@ ID ERROR SQLSTATE ROWS COUNT` is what came of it.
+# A check in a transaction of its own: `@ ID ERROR SQLSTATE ROWS COUNT MESSAGE` is what came of it.
 attempt() { # attempt ID STATEMENT (ends in ; or a psql command)
-	printf '%s\n' '\set count -' 'BEGIN;' "$sign_in"
-	printf '\\o /dev/null\n%s\n\\o\n\\echo @ %s :ERROR :SQLSTATE :ROW_COUNT :count\nROLLBACK;\n' "$2" "$1"
+	printf '%s\n' '\set count -' 'BEGIN;' "$sign_in" '\if :ERROR' '\else' '\o /dev/null' "$2" '\o' '\endif' \
+		"\\echo @ $1 :ERROR :SQLSTATE :ROW_COUNT :count :LAST_ERROR_MESSAGE" 'ROLLBACK;'
 }
 
 # ---- one psql script per person, all expectations in one file ----
 read -ra people < <(tables scenario.sees | head -n 1)
 people=("${people[@]:1}")
-declare -A words role claims
-while read -r name email database_role aal text; do
-	words[$name]=$text role[$name]=$database_role
-	claims[$name]=$(claims_of "$email" "$database_role" "$aal")
-	if [ -z "${claims[$name]}" ]; then
-		echo "no user $email in auth.users: is the seed loaded?"
+declare -A words
+while read -r name _ _ _ _ text; do
+	words[$name]=$text
+	if [ ! -s "$tokens/$name" ]; then
+		echo "no token of $name in $tokens: examples/ehr/tokens.sh makes them"
 		echo "0 passed, 1 failed"
 		exit 1
 	fi
-	echo 'SET SESSION AUTHORIZATION authenticator;' >"$work/$name.psql"
+	# In a file of ours, where no list of processes shows it.
+	printf '\\set token %s\n' "$(<"$tokens/$name")" >"$work/$name.psql"
 done < <(tables scenario.people)
 
 while read -r table expected; do
@@ -76,12 +65,16 @@ done < <(tables scenario.does)
 add_attempt
 
 # ---- run, and compare ----
-for name in "${!claims[@]}"; do
-	"${PSQL[@]}" -v claims="${claims[$name]}" -v role="${role[$name]}" -f "$work/$name.psql" \
-		>>"$work/output" 2>>"$work/messages"
+for name in "${!words[@]}"; do
+	"${PSQL[@]}" -U authenticator -f "$work/$name.psql" >>"$work/output" 2>>"$work/messages"
 done
-# A number of rows, or !SQLSTATE.
-awk '$1 == "@" { print $2, ($3 == "true" ? "!" $4 : $6 != "-" ? $6 : $5) }' "$work/output" >"$work/got"
+# A number of rows, !SQLSTATE, or of a refused token !SQLSTATE/reason.
+awk '$1 == "@" {
+	reason = $0
+	if (!sub(/^.*token refused: /, "/", reason)) reason = ""
+	gsub(/ /, "_", reason)
+	print $2, ($3 == "true" ? "!" $4 ($4 == "28000" ? reason : "") : $6 != "-" ? $6 : $5)
+}' "$work/output" >"$work/got"
 declare -A got wanted
 while read -r id value; do got[$id]=$value; done <"$work/got"
 passed=0 failed=0
@@ -124,7 +117,7 @@ while IFS=$'\t' read -r id who text; do
 	[ "$who" = "$last" ] || printf '\n  %s: %s\n' "$who" "${words[$who]}"
 	last=$who value=${got[does.$id]:-nothing}
 	case "$value" in
-	!*) verdict=refused shown="SQLSTATE ${value#!}" ;;
+	!*) verdict=refused shown="SQLSTATE ${value#!}" shown=${shown//[\/_]/ } ;;
 	0) verdict=nothing shown="0 rows" ;;
 	1) verdict=done shown="1 row" ;;
 	*) verdict=done shown="$value rows" ;;

@@ -2,7 +2,7 @@
 #
 #   ms_packages demo|check|all     installs what that needs and is not there yet; needs root only if something is missing
 
-ms_packages_demo="g++ make postgresql-15 postgresql-server-dev-15 libpq-dev libssl-dev"
+ms_packages_demo="g++ make postgresql-15 postgresql-server-dev-15 libpq-dev libssl-dev openssl"
 ms_packages_check="cmake clang-14 libclang-rt-14-dev libgtest-dev libipc-run-perl pgbouncer postgresql-15-plpgsql-check libcurl4-openssl-dev"
 ms_packages_all="mmdebstrap"
 # Node may come from elsewhere, and then Debian's packages would fight with it.

@@ -30,10 +30,26 @@ expect "no line is wider than 100 columns" test -z "$(awk 'length > 100' "$log")
 if KEEP=1 "$MS_TOP/test/demo" >"$log" 2>&1; then
 	PGHOST=$(echo "$TMPDIR"/mentalspace-demo.*/server)
 	export PGHOST PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
-	scenario() { "$MS_TOP/examples/ehr/scenario.sh" >"$log" 2>&1; }
+	tokens=$(echo "$TMPDIR"/mentalspace-demo.*/tokens)
+	scenario() { "$MS_TOP/examples/ehr/scenario.sh" "$tokens" >"$log" 2>&1; }
 	notices() { ! scenario && grep -q "not as the scenario says: $1" "$log"; }
 	sql() { psql -qX -v ON_ERROR_STOP=1 -c "$1"; }
+	expect "the demo shows no token" test -z "$(grep eyJ "$log")"
 	expect "the scenario can be played again" scenario
+	expect "nor does it" test -z "$(grep eyJ "$log")"
+	expect "the server's log tells of refused tokens" grep -q 'token refused: bad signature' "$PGHOST/server.log"
+	expect "and shows none" test -z "$(grep eyJ "$PGHOST/server.log")"
+	expect "nobody else may read the tokens" test -z "$(find "$tokens" -perm /077)"
+	cp "$tokens/therapist" "$tokens/expired"
+	expect "notices an expired token that is believed" \
+		notices "expired looks for her clients with an expired token: 40; .* says: !28000/expired"
+	expect "new tokens can be made" "$MS_TOP/examples/ehr/tokens.sh" "$tokens"
+	sql "ALTER ROLE authenticator SET mentalspace.auth_lock = 'off'"
+	expect "notices that the role is not locked" notices "therapist takes the role service_role: 0; .* says: !42501"
+	sql "ALTER ROLE authenticator SET mentalspace.auth_lock = 'transaction'"
+	expect "notices a lock that ends with the transaction" \
+		notices "therapist takes it after the end of the transaction: 0; .* says: !42501"
+	sql "ALTER ROLE authenticator SET mentalspace.auth_lock = 'always'"
 	sql "CREATE POLICY leak ON psychotherapy_notes FOR SELECT USING (true)"
 	expect "notices somebody who sees too much" notices "supervisor sees of psychotherapy_notes: 160; .* says: 13"
 	sql "DROP POLICY leak ON psychotherapy_notes"
