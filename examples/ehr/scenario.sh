@@ -122,7 +122,7 @@ while IFS=$'\t' read -r id who text; do
 	1) verdict=done shown="1 row" ;;
 	*) verdict=done shown="$value rows" ;;
 	esac
-	printf '    %-8s  %-58s %s\n' "$verdict" "$text" "$shown"
+	printf '    %-8s  %-52s %s\n' "$verdict" "$text" "$shown"
 	[ "$value" = "${wanted[does.$id]}" ] || wrong+=("$who $text: $value; the scenario says: ${wanted[does.$id]}")
 done <"$work/attempts"
 
