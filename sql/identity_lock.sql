@@ -110,7 +110,7 @@ INSERT INTO attempt (statement, why) VALUES
     ('COMMIT', 'within a function there is no COMMIT'),
     ('ROLLBACK', 'nor a ROLLBACK');
 
-ALTER DATABASE regression SET session_preload_libraries = '$libdir/mentalspace';
+ALTER DATABASE regression SET session_preload_libraries = 'mentalspace';
 ALTER DATABASE regression SET mentalspace.auth_claims_source = 'verified';
 \c - app
 BEGIN;

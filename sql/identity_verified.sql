@@ -39,7 +39,7 @@ SELECT mentalspace.login(maker.token(1));
 -- verified: set for the database; new sessions refuse claims that are set by hand
 ALTER DATABASE regression SET mentalspace.auth_claims_source = 'verified';
 ALTER DATABASE regression SET mentalspace.auth_leeway = '5min';
-ALTER DATABASE regression SET session_preload_libraries = '$libdir/mentalspace';
+ALTER DATABASE regression SET session_preload_libraries = 'mentalspace';
 \c - app
 SHOW mentalspace.auth_claims_source;
 SET request.jwt.claims = '{"sub": "00000000-0000-4000-8000-00000000000a"}';
