@@ -171,3 +171,30 @@ SELECT count(*), min(owner::text), max(owner::text) FROM many;
 SELECT mentalspace.logout();
 SELECT mentalspace.login(maker.token(4, jsonb_build_object('exp', maker.at(-100))), 'session');
 SELECT count(*), current_user FROM many;
+
+-- claims source guc: a login reaches the workers as well
+\c - postgres
+ALTER DATABASE regression SET mentalspace.auth_claims_source = 'guc';
+\c - app
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+SET parallel_leader_participation = off;
+SELECT set_config('test.leader', pg_backend_pid()::text, false) <> '' AS leader;
+BEGIN;
+SELECT mentalspace.login(maker.token(1));
+SELECT count(*), min(owner::text), max(owner::text) FROM many WHERE in_worker();
+COMMIT;
+
+-- a role that is allowed, and that the login role is not a member of; one that is no longer allowed
+\c - postgres
+CREATE ROLE staff;
+ALTER DATABASE regression SET mentalspace.auth_allowed_roles = 'anon, staff';
+\c - app
+SELECT maker.try(format('SELECT mentalspace.login(%L)', maker.token(1, '{"role": "staff"}')));
+SELECT maker.try(format('SELECT mentalspace.login(%L)', maker.token(1)));
+\c - postgres
+GRANT staff TO app;
+\c - app
+BEGIN;
+SELECT mentalspace.login(maker.token(1, '{"role": "staff"}'));
+SELECT current_user, auth.role();
+COMMIT;
