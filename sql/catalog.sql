@@ -36,7 +36,7 @@ SELECT type, identity FROM member
 -- the schema auth, and what the user keeps there, is no member: DROP EXTENSION must not reach it
 SELECT type, identity FROM member WHERE type IN ('schema', 'table') AND identity NOT LIKE 'mentalspace.%' ORDER BY 1, 2;
 
--- PUBLIC may not write to, or read, any table of ours
+-- PUBLIC may not write to, or read, any table of ours (rls_stats is a view of the session's own counters)
 SELECT identity, privilege FROM member, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
  WHERE classid = 'pg_class'::regclass AND (SELECT relkind FROM pg_class WHERE oid = objid) IN ('r', 'v')
    AND has_table_privilege('public', objid, privilege)

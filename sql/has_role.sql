@@ -38,7 +38,42 @@ SET LOCAL request.jwt.claims = '{"sub": "00000000-0000-0000-0000-00000000000b"}'
 SELECT mentalspace.has_role('admin') AS admin;
 ROLLBACK;
 
+-- roles() and has_any_role(): of whoever is signed in, as the table is now
+BEGIN;
+SET LOCAL ROLE app_user;
+SET LOCAL request.jwt.claims = '{"sub": "00000000-0000-0000-0000-00000000000a", "app_metadata": {"roles": ["owner"]}}';
+SELECT mentalspace.roles(), mentalspace.has_any_role('{therapist,admin}') AS one, mentalspace.has_any_role('{therapist,NULL}') AS none,
+       mentalspace.has_any_role('{}') AS empty, mentalspace.has_any_role(NULL) AS nothing;
+SET LOCAL request.jwt.claims = '{"sub": "00000000-0000-0000-0000-00000000000b"}';
+SELECT mentalspace.roles(), mentalspace.has_any_role('{therapist,admin}') AS none;
+SET LOCAL request.jwt.claims = '';
+SELECT mentalspace.roles(), mentalspace.has_any_role('{therapist,admin}') AS none;
+COMMIT;
+SET request.jwt.claims = '{"sub": "00000000-0000-0000-0000-00000000000a"}';
+SELECT mentalspace.roles();
+SELECT mentalspace.roles();
+INSERT INTO public.user_roles VALUES ('00000000-0000-0000-0000-00000000000a', 'therapist'), ('00000000-0000-0000-0000-00000000000a', NULL);
+SELECT mentalspace.roles();
+BEGIN;
+SELECT mentalspace.has_role('therapist');
+DELETE FROM public.user_roles WHERE role = 'therapist';
+SELECT mentalspace.has_role('therapist');
+SAVEPOINT s;
+DELETE FROM public.user_roles;
+SELECT mentalspace.roles();
+ROLLBACK TO s;
+SELECT mentalspace.roles();
+ROLLBACK;
+SELECT mentalspace.roles();
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT mentalspace.has_role('therapist');
+COMMIT;
+DELETE FROM public.user_roles WHERE role = 'therapist';
+SELECT mentalspace.has_role('therapist');
+RESET request.jwt.claims;
+
 -- what is no table of roles is refused
+\set SHOW_CONTEXT never
 ALTER TABLE public.user_roles RENAME TO other;
 CREATE VIEW public.user_roles AS SELECT * FROM public.other;
 SELECT mentalspace.has_role('00000000-0000-0000-0000-00000000000b', 'owner');

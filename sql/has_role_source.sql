@@ -17,6 +17,27 @@ SELECT mentalspace.has_role('00000000-0000-0000-0000-00000000000b', 'owner');
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET mentalspace.rls_role_source = %L', current_database(), 'app.gone'); END $$;
 SELECT mentalspace.has_role('00000000-0000-0000-0000-00000000000b', 'owner') AS gone;
 
+-- roles from claims, alone and with a table
+CREATE TABLE app.roles (user_id uuid, role text);
+INSERT INTO app.roles VALUES ('00000000-0000-0000-0000-00000000000a', 'admin');
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET mentalspace.rls_role_source = %L', current_database(), 'claim:app_metadata.roles'); END $$;
+SET request.jwt.claims = '{"sub": "00000000-0000-0000-0000-00000000000a", "app_metadata": {"roles": ["editor", 7, null, "viewer"], "role": "solo"}}';
+SELECT mentalspace.role_sources(), mentalspace.role_source(), mentalspace.roles();
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET mentalspace.rls_role_source = %L', current_database(), 'app.roles, claim:app_metadata.roles,claim:app_metadata.role'); END $$;
+SELECT mentalspace.role_sources(), mentalspace.role_source(), mentalspace.roles();
+-- claims are nobody else's
+SELECT mentalspace.has_role('viewer') AS mine, mentalspace.has_role('00000000-0000-0000-0000-00000000000b', 'viewer') AS others;
+SET request.jwt.claims = '{"sub": "00000000-0000-0000-0000-00000000000b", "app_metadata": {"roles": {"viewer": true}}}';
+SELECT mentalspace.roles(), mentalspace.has_role('00000000-0000-0000-0000-00000000000a', 'admin') AS admin;
+-- what users can write themselves is no source
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET mentalspace.rls_role_source = %L', current_database(), 'claim:user_metadata.roles'); END $$;
+SELECT mentalspace.roles();
+RESET request.jwt.claims;
+-- a temporary table neither
+CREATE TEMP TABLE mine (user_id uuid, role text);
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET mentalspace.rls_role_source = %L', current_database(), 'mine'); END $$;
+SELECT mentalspace.has_role('00000000-0000-0000-0000-00000000000b', 'owner');
+
 -- a table whose owner is no superuser is not read with a superuser's rights: whoever owns it could run code so
 CREATE TABLE public.user_roles (user_id uuid, role text);
 INSERT INTO public.user_roles VALUES ('00000000-0000-0000-0000-00000000000a', 'admin');

@@ -172,6 +172,13 @@ ms_identity_claims(void)
 	return identity.jwt;
 }
 
+uint64
+ms_identity_generation(void)
+{
+	refresh();
+	return auth_claims_generation;
+}
+
 const VerifiedIdentity *
 ms_identity_verified(void)
 {

@@ -24,6 +24,8 @@ const char *ms_identity_email(void);
 /* All claims, owned by the identity and valid until they change; NULL where there are none. */
 Jsonb *ms_identity_claims(void);
 
+/* A number that changes whenever the claims may have changed. */
+uint64 ms_identity_generation(void);
 /* The verified identity where it is the one that counts, NULL otherwise; valid until the identity changes. */
 struct VerifiedIdentity;
 const VerifiedIdentity *ms_identity_verified(void);

@@ -96,6 +96,157 @@ ms_guc_release(void *memory)
 #endif
 }
 
+/* The executor's and the planner's interfaces. */
+extern "C" {
+#include "catalog/objectaccess.h"
+#include "catalog/pg_proc.h"
+#include "executor/executor.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "nodes/nodeFuncs.h"
+#include "storage/proc.h"
+}
+
+static inline void
+ms_executor_run(QueryDesc *query, ScanDirection direction, uint64 count)
+{
+#if PG_VERSION_NUM < 180000
+	ExecutorRun(query, direction, count, true);
+#else
+	ExecutorRun(query, direction, count);
+#endif
+}
+
+/* Raises where the current user lacks a privilege that the plan needs. */
+static inline void
+ms_check_plan_permissions(PlannedStmt *plan)
+{
+#if PG_VERSION_NUM < 160000
+	ExecCheckRTPerms(plan->rtable, true);
+#else
+	ExecCheckPermissions(plan->rtable, plan->permInfos, true);
+#endif
+}
+
+/* Raises where the current user may not execute the function. */
+static inline void
+ms_check_execute(Oid function)
+{
+#if PG_VERSION_NUM < 160000
+	AclResult result = pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
+#else
+	AclResult result = object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE);
+#endif
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+	InvokeFunctionExecuteHook(function);
+}
+
+/* JSON's SQL constructors, which depend on settings for some types: since 16. */
+static inline bool
+ms_is_json_constructor(Node *node)
+{
+#if PG_VERSION_NUM < 160000
+	(void) node;
+	return false;
+#else
+	return IsA(node, JsonConstructorExpr);
+#endif
+}
+
+/* Number of this backend's present transaction. */
+static inline uint32
+ms_local_xid(void)
+{
+#if PG_VERSION_NUM < 170000
+	return MyProc->lxid;
+#else
+	return MyProc->vxid.lxid;
+#endif
+}
+
+/* Tree walkers with typed callbacks. */
+typedef bool (*MsWalker)(Node *node, void *context);
+typedef Node *(*MsMutator)(Node *node, void *context);
+
+#if PG_VERSION_NUM < 160000
+typedef bool (*MsRawWalker)();
+typedef Node *(*MsRawMutator)();
+#define MS_WALKER(f) reinterpret_cast<MsRawWalker>(reinterpret_cast<void *>(f))
+#define MS_MUTATOR(f) reinterpret_cast<MsRawMutator>(reinterpret_cast<void *>(f))
+#else
+#define MS_WALKER(f) (f)
+#define MS_MUTATOR(f) (f)
+#endif
+
+static inline bool
+ms_walk_expression(Node *node, MsWalker walker, void *context)
+{
+	return expression_tree_walker(node, MS_WALKER(walker), context);
+}
+
+static inline bool
+ms_walk_query(Query *query, MsWalker walker, void *context, int flags)
+{
+	return query_tree_walker(query, MS_WALKER(walker), context, flags);
+}
+
+static inline Node *
+ms_mutate_expression(Node *node, MsMutator mutator, void *context)
+{
+	return expression_tree_mutator(node, MS_MUTATOR(mutator), context);
+}
+
+static inline Query *
+ms_mutate_query(Query *query, MsMutator mutator, void *context, int flags)
+{
+	return query_tree_mutator(query, MS_MUTATOR(mutator), context, flags);
+}
+
+/* ExecutorRun lost its last argument in 18. */
+#if PG_VERSION_NUM < 180000
+#define MS_EXECUTE_ONCE_PARAMETER , bool execute_once
+#define MS_EXECUTE_ONCE , execute_once
+#else
+#define MS_EXECUTE_ONCE_PARAMETER
+#define MS_EXECUTE_ONCE
+#endif
+
+/* EXPLAIN of one query as PostgreSQL does it without a hook. */
+extern "C" {
+#include "commands/explain.h"
+#include "tcop/tcopprot.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+}
+
+static inline void
+ms_explain_one_query(Query *query, int cursor_options, IntoClause *into, ExplainState *es, const char *source,
+					 ParamListInfo params, QueryEnvironment *environment)
+{
+#if PG_VERSION_NUM >= 170000
+	standard_ExplainOneQuery(query, cursor_options, into, es, source, params, environment);
+#else
+	instr_time start, duration;
+	BufferUsage before, used;
+
+	if (es->buffers)
+		before = pgBufferUsage;
+	INSTR_TIME_SET_CURRENT(start);
+	PlannedStmt *plan = pg_plan_query(query, source, cursor_options, params);
+	INSTR_TIME_SET_CURRENT(duration);
+	INSTR_TIME_SUBTRACT(duration, start);
+	if (es->buffers) {
+		memset(&used, 0, sizeof(used));
+		BufferUsageAccumDiff(&used, &pgBufferUsage, &before);
+	}
+	ExplainOnePlan(plan, into, es, source, params, environment, &duration, es->buffers ? &used : nullptr);
+#endif
+}
+
 extern "C" {
 #include "executor/execdesc.h"
 #include "tcop/pquery.h"

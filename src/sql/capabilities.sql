@@ -59,6 +59,10 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
         (9, 'names in migrations', native,
             CASE WHEN native THEN 'parse_sql() lists what statements make, drop and need'
                  ELSE 'parse_sql() checks syntax by PL/pgSQL''s compiler; it cannot list names' END),
+        (10, 'policies at the price of WHERE', loaded AND current_setting('mentalspace.rls_optimize', true) <> 'off',
+            CASE WHEN NOT native THEN 'the trusted flavour has no planner hook: see wrap_policies() and advise_indexes()'
+                 WHEN loaded THEN format('mentalspace.rls_optimize is %s', current_setting('mentalspace.rls_optimize', true))
+                 ELSE 'the library is not loaded in this session: it takes session_preload_libraries, which provision() sets' END),
         (11, 'component cron', EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron'),
                 mentalspace.extension_detail('pg_cron')),
         (12, 'component net', EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_net'),

@@ -3,6 +3,12 @@
 . "$MS_TOP/test/lib/stage.sh"
 MS_ROOT_NATIVE=$(ms_root native) && MS_ROOT_TRUSTED=$(ms_root trusted) || { ms_report "not ok" "build"; ms_done; exit; }
 export MS_ROOT_NATIVE MS_ROOT_TRUSTED PG_CONFIG
+# From a copy: the user postgres cannot look into root's home, where the tree may be.
+tree=$MS_WORK/tree
+mkdir -p "$tree"
+chmod 755 "$tree"
+tar -C "$MS_TOP" --exclude=./.git --exclude=./build --exclude='*.o' -cf - . | tar -C "$tree" --no-same-owner -xf -
+export MS_TOP=$tree
 pgxs=$(dirname "$("$PG_CONFIG" --pgxs)")/../..
 export PG_REGRESS=$pgxs/src/test/regress/pg_regress
 export PERL5LIB=$pgxs/src/test/perl:$MS_TOP/test/tap/lib

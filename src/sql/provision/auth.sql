@@ -5,7 +5,7 @@ CREATE FUNCTION mentalspace.provision_auth(owner name) RETURNS SETOF mentalspace
     AS $$
 DECLARE
     exposed text;
-    helper regprocedure := 'mentalspace.has_role(uuid, text)'::regprocedure;
+    helper regprocedure := 'mentalspace.roles_of(uuid)'::regprocedure;
 BEGIN
     RETURN NEXT mentalspace.provision_schema(owner, 'auth', 'Supabase Auth: users and the identity of the request');
     RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'auth', '{USAGE}',
@@ -22,7 +22,7 @@ BEGIN
                'SELECT');
     RETURN NEXT ('check', 'tables of auth are closed to anon and authenticated', 'found',
                  'WARNING: readable: ' || exposed)::mentalspace.provision_step;
-    -- has_role() reads the table of roles as the function's owner: as the owner of that table, not as a superuser.
+    -- roles_of() reads the table of roles as the function's owner: as the owner of that table, not as a superuser.
     IF (SELECT rolsuper FROM pg_roles WHERE rolname = owner)
        OR (SELECT pg_get_userbyid(proowner) = owner FROM pg_proc WHERE oid = helper) THEN
         RETURN NEXT ('owner of function', helper::text, 'found', NULL)::mentalspace.provision_step;

@@ -1,0 +1,43 @@
+/* The tree work of the planner hook: taking items out of a query and putting facts in. */
+#pragma once
+
+#include "rls/items.h"
+
+struct RlsRewrite {
+	int base;                /* the query's own parameters come before ours */
+	bool fold;               /* facts are wanted: subqueries may become items */
+	bool arrays;             /* subqueries that give keys become arrays */
+	bool no_facts;           /* one of the items raises: facts could keep its error from being seen */
+	bool convertible;        /* out: there are such subqueries */
+	double subquery_cost;    /* out: planner's cost of the items that are subqueries */
+	List *items;             /* Node, or List(Param, Query), after planning List(Param, PlannedStmt) */
+	List *originals;         /* what each item was made of, as it stood in the query */
+	bool in_plain_item;      /* while a root item without subqueries is made: nothing in it depends on a row */
+	Bitmapset *roots;        /* items that stand in the query itself, not only inside other items */
+	Bitmapset *array_items;  /* items that are arrays of keys */
+	Bitmapset *expensive;    /* items that PostgreSQL would have evaluated after cheaper conditions */
+	Bitmapset **references;  /* items that each item refers to */
+	List *relations;         /* what the items' plans depend on, as in PlannedStmt */
+	List *invalidations;
+	bool depends_on_role;
+	bool is_transient;
+};
+
+/* Replaces in `query` (in place) what does not depend on the row in conditions of policies by parameters. */
+void rls_take_out(Query *query, RlsRewrite *rewrite);
+
+/* Replaces parameters of evaluated items by constants and lists them in *facts: booleans, and arrays of keys.  Expensive
+ * items that were not evaluated keep their place among the conditions of a scan. */
+Query *rls_put_in(Query *query, const RlsRewrite *rewrite, RlsRun *run, List **facts);
+
+/* Fills `references`; before the items' subqueries are planned. */
+void rls_note_references(RlsRewrite *rewrite);
+
+/* Items that the query, or items that it uses, still refer to. */
+List *rls_live_items(Query *query, const RlsRewrite *rewrite);
+
+/* Whether the query looks up rows of one table by equality with all columns of its primary key. */
+bool rls_is_point_lookup(Query *query);
+
+/* Highest number of an external parameter in the query, 0 where it has none. */
+int rls_highest_param(Query *query);

@@ -1,0 +1,10 @@
+COMMENT ON FUNCTION mentalspace.rls_session_stats() IS 'what the rows of this session were spared by mentalspace.rls_optimize, as the view rls_stats shows it';
+CREATE VIEW mentalspace.rls_stats AS SELECT * FROM mentalspace.rls_session_stats();
+COMMENT ON VIEW mentalspace.rls_stats IS 'what the rows of this session were spared by mentalspace.rls_optimize; everybody may call rls_session_stats()';
+COMMENT ON COLUMN mentalspace.rls_stats.queries_optimized IS 'queries planned whose policies were optimised';
+COMMENT ON COLUMN mentalspace.rls_stats.calls_hoisted IS 'calls taken out of policies, so that they are made once in a query';
+COMMENT ON COLUMN mentalspace.rls_stats.calls_saved IS 'times that a row took a value instead of having it computed';
+COMMENT ON COLUMN mentalspace.rls_stats.facts_folded IS 'conditions that were settled while planning';
+COMMENT ON COLUMN mentalspace.rls_stats.executions_with_facts IS 'executions of plans with such conditions';
+COMMENT ON COLUMN mentalspace.rls_stats.executions_replanned IS 'executions that found another answer and planned anew';
+GRANT SELECT ON mentalspace.rls_stats TO pg_monitor;
