@@ -13,6 +13,7 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "utils/array.h"
@@ -50,6 +51,49 @@ is_fact(const RlsRewrite *rewrite, const RlsItem *item, int index)
 	return ArrayGetNItems(ARR_NDIM(keys), ARR_DIMS(keys)) <= kMaxKeys;
 }
 
+/* mentalspace.policy_value(anyelement, float8), whoever plans; InvalidOid where the extension is not in this database.  A function
+ * in C is nobody's but a superuser's. */
+static Oid
+policy_value_function(void)
+{
+	Oid schema = get_namespace_oid("mentalspace", true);
+	Oid types[] = {ANYELEMENTOID, FLOAT8OID};
+	Oid function = InvalidOid;
+
+	if (!OidIsValid(schema))
+		return InvalidOid;
+	HeapTuple tuple = SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum("policy_value"),
+									  PointerGetDatum(buildoidvector(types, 2)), ObjectIdGetDatum(schema));
+	if (HeapTupleIsValid(tuple)) {
+		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
+
+		if (form->prolang == ClanguageId)
+			function = form->oid;
+		ReleaseSysCache(tuple);
+	}
+	return function;
+}
+
+/* The price of the expression that an item stands for, where the planner must go on to see it: where the item, or another
+ * of the query, may raise, what is evaluated before what must stay as it was.  NULL for what is as cheap as a parameter;
+ * order_qual_clauses() draws the line there. */
+static Const *
+price_to_keep(const RlsRewrite *rewrite, const RlsRun *run, int index)
+{
+	QualCost cost = {};
+	double price = 10 * cpu_operator_cost;
+
+	if (run->items[index].evaluated && !rewrite->no_facts)
+		return nullptr;
+	if (run->items[index].plan == nullptr) {
+		cost_qual_eval_node(&cost, eval_const_expressions(nullptr, (Node *) list_nth(rewrite->originals, index)), nullptr);
+		price = cost.startup + cost.per_tuple;
+	}
+	if (price < 10 * cpu_operator_cost)
+		return nullptr;
+	return makeConst(FLOAT8OID, -1, InvalidOid, sizeof(float8), Float8GetDatum(price), false, FLOAT8PASSBYVAL);
+}
+
 static Node *
 put_in_mutator(Node *node, void *context)
 {
@@ -81,48 +125,23 @@ put_in_mutator(Node *node, void *context)
 		}
 		/* A bare parameter is cheap, and cheap conditions go first: an error of this one could then be seen where another
 		 * condition keeps the row away. */
-		if (param->paramkind == PARAM_EXTERN && index >= 0 && !put->run->items[index].evaluated &&
-			bms_is_member(index, put->rewrite->expensive) && OidIsValid(put->policy_value))
-			return (Node *) makeFuncExpr(put->policy_value, param->paramtype, list_make1(copyObjectImpl(node)),
-										 param->paramcollid, param->paramcollid, COERCE_EXPLICIT_CALL);
+		if (param->paramkind == PARAM_EXTERN && index >= 0) {
+			Const *price = price_to_keep(put->rewrite, put->run, index);
+
+			if (price != nullptr && !OidIsValid(put->policy_value))
+				put->policy_value = policy_value_function();
+			if (price != nullptr && OidIsValid(put->policy_value))
+				return (Node *) makeFuncExpr(put->policy_value, param->paramtype, list_make2(copyObjectImpl(node), price),
+											 param->paramcollid, param->paramcollid, COERCE_EXPLICIT_CALL);
+		}
 	}
 	return ms_mutate_expression(node, put_in_mutator, context);
-}
-
-/* mentalspace.policy_value(anyelement), whoever plans; InvalidOid where the extension is not in this database.  A function
- * in C is nobody's but a superuser's. */
-static Oid
-policy_value_function(void)
-{
-	Oid schema = get_namespace_oid("mentalspace", true);
-	Oid type = ANYELEMENTOID;
-	Oid function = InvalidOid;
-
-	if (!OidIsValid(schema))
-		return InvalidOid;
-	HeapTuple tuple = SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum("policy_value"),
-									  PointerGetDatum(buildoidvector(&type, 1)), ObjectIdGetDatum(schema));
-	if (HeapTupleIsValid(tuple)) {
-		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
-
-		if (form->prolang == ClanguageId)
-			function = form->oid;
-		ReleaseSysCache(tuple);
-	}
-	return function;
 }
 
 Query *
 rls_put_in(Query *query, const RlsRewrite *rewrite, RlsRun *run, List **facts)
 {
 	PutIn put = {rewrite, run, *facts, InvalidOid};
-	int unevaluated = -1;
-
-	while ((unevaluated = bms_next_member(rewrite->expensive, unevaluated)) >= 0)
-		if (!run->items[unevaluated].evaluated) {
-			put.policy_value = policy_value_function();
-			break;
-		}
 
 	query = ms_mutate_query(query, put_in_mutator, &put, 0);
 	*facts = put.facts;

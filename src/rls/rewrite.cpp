@@ -254,15 +254,8 @@ make_item(Node *node, RlsRewrite *rewrite, bool has_subquery, bool root)
 		index++;
 	}
 	if (cell == nullptr) {
-		QualCost cost = {};
-
 		rewrite->items = lappend(rewrite->items, item);
 		rewrite->originals = lappend(rewrite->originals, node);
-		/* order_qual_clauses() draws the line there. */
-		if (!has_subquery)
-			cost_qual_eval_node(&cost, node, nullptr);
-		if (has_subquery || cost.startup + cost.per_tuple >= 10 * cpu_operator_cost)
-			rewrite->expensive = bms_add_member(rewrite->expensive, index);
 	}
 	if (root)
 		rewrite->roots = bms_add_member(rewrite->roots, index);

@@ -15,7 +15,6 @@ struct RlsRewrite {
 	bool in_plain_item;      /* while a root item without subqueries is made: nothing in it depends on a row */
 	Bitmapset *roots;        /* items that stand in the query itself, not only inside other items */
 	Bitmapset *array_items;  /* items that are arrays of keys */
-	Bitmapset *expensive;    /* items that PostgreSQL would have evaluated after cheaper conditions */
 	Bitmapset **references;  /* items that each item refers to */
 	List *relations;         /* what the items' plans depend on, as in PlannedStmt */
 	List *invalidations;

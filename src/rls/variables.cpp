@@ -7,6 +7,9 @@
 
 extern "C" {
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "nodes/primnodes.h"
+#include "nodes/supportnodes.h"
 }
 
 static const struct config_enum_entry kModes[] = {
@@ -61,11 +64,32 @@ MS_FUNCTION(ms_rls_session_stats)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }
 
-/* mentalspace.policy_value(anyelement): its argument.  It stands in plans for an expression of a policy that was taken out
- * but could not be evaluated beforehand, and has the price of such an expression. */
+/* mentalspace.policy_value(anyelement, price float8): its first argument.  It stands in plans for an expression of a policy
+ * that was taken out but not evaluated beforehand, and costs `price`, in the planner's units, as the expression does. */
 MS_FUNCTION(ms_policy_value)
 {
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+/* mentalspace.policy_value_support(internal): tells the planner what policy_value() costs. */
+MS_FUNCTION(ms_policy_value_support)
+{
+	Node *request = (Node *) PG_GETARG_POINTER(0);
+
+	if (IsA(request, SupportRequestCost)) {
+		SupportRequestCost *cost = (SupportRequestCost *) request;
+
+		if (cost->node != nullptr && IsA(cost->node, FuncExpr) && list_length(((FuncExpr *) cost->node)->args) == 2) {
+			Const *price = (Const *) lsecond(((FuncExpr *) cost->node)->args);
+
+			if (IsA(price, Const) && price->consttype == FLOAT8OID && !price->constisnull) {
+				cost->startup = 0;
+				cost->per_tuple = DatumGetFloat8(price->constvalue);
+				PG_RETURN_POINTER(cost);
+			}
+		}
+	}
+	PG_RETURN_POINTER(nullptr);
 }
