@@ -1,6 +1,8 @@
 -- mentalspace.wrap_policies() and unwrap_policies(): the same rows before, between and after, for every role and user.
 \set SHOW_CONTEXT never
 CREATE EXTENSION mentalspace;
+-- what PostgreSQL itself makes of policies, wrapped or not
+SELECT set_config('mentalspace.rls_optimize', 'off', false);
 CREATE SCHEMA app;
 CREATE SCHEMA "Odd Schema";
 CREATE ROLE wp_user;

@@ -75,13 +75,13 @@ policy_value_function(void)
 }
 
 /* The price of the expression that an item stands for, where the planner must go on to see it: where the item, or another
- * of the query, may raise, what is evaluated before what must stay as it was.  NULL for what is as cheap as a parameter;
- * order_qual_clauses() draws the line there. */
+ * of the query, may raise, what is evaluated before what must stay as it was.  NULL where it need not. */
 static Const *
 price_to_keep(const RlsRewrite *rewrite, const RlsRun *run, int index)
 {
 	QualCost cost = {};
-	double price = 10 * cpu_operator_cost;
+	/* A subquery that could not be evaluated: as dear as a function. */
+	double price = 100 * cpu_operator_cost;
 
 	if (run->items[index].evaluated && !rewrite->no_facts)
 		return nullptr;
@@ -89,8 +89,6 @@ price_to_keep(const RlsRewrite *rewrite, const RlsRun *run, int index)
 		cost_qual_eval_node(&cost, eval_const_expressions(nullptr, (Node *) list_nth(rewrite->originals, index)), nullptr);
 		price = cost.startup + cost.per_tuple;
 	}
-	if (price < 10 * cpu_operator_cost)
-		return nullptr;
 	return makeConst(FLOAT8OID, -1, InvalidOid, sizeof(float8), Float8GetDatum(price), false, FLOAT8PASSBYVAL);
 }
 
