@@ -29,7 +29,7 @@ SELECT algorithm_sign('x', 'secret', 'hs256');
 SELECT algorithm_sign('x', 'secret', 'RS256');
 SELECT algorithm_sign('x', 'secret', NULL) IS NULL AS nothing;
 
--- sign: the original's own example, as jwt.io makes it.
+-- sign: the original's own example, published by jwt.io: an example, no secret of anybody's.
 SELECT sign('{"sub":"1234567890","name":"John Doe","admin":true}', 'secret') AS token \gset
 SELECT :'token' = 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiYWRtaW4iOnRydWV9.TJVA95OrM7E2cBab30RMHrHDcEfxjoYZgeFONFh7HgQ' AS as_everywhere;
 SELECT * FROM verify(:'token', 'secret');

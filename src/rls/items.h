@@ -26,8 +26,8 @@ extern "C" {
 
 enum RlsMode { RLS_OFF, RLS_HOIST, RLS_FULL };
 
-extern int ms_rls_optimize;
-extern bool ms_rls_optimize_quals;
+extern int rls_optimize;
+extern bool rls_optimize_quals;
 
 /* What a function keeps between calls, shared by the items that call it: a function in SQL is parsed once, not once an
  * item. */

@@ -25,8 +25,8 @@ extern "C" {
 /* Subqueries that cost more than this, in the planner's units, are not run while planning. */
 static const double kMaxSubqueryCost = 100000;
 
-int ms_rls_optimize = RLS_FULL;
-bool ms_rls_optimize_quals = false;
+int rls_optimize = RLS_FULL;
+bool rls_optimize_quals = false;
 RlsLastPlanning rls_last_planning;
 RlsStats rls_stats;
 
@@ -88,9 +88,9 @@ contains_policies_walker(Node *node, void *context)
 static bool
 is_candidate(Query *query)
 {
-	if (ms_rls_optimize == RLS_OFF || query->commandType == CMD_UTILITY)
+	if (rls_optimize == RLS_OFF || query->commandType == CMD_UTILITY)
 		return false;
-	if (query->hasRowSecurity || ms_rls_optimize_quals)
+	if (query->hasRowSecurity || rls_optimize_quals)
 		return true;
 	if (query->hasSubLinks || query->cteList != NIL)
 		return contains_policies_walker((Node *) query, nullptr);
@@ -198,7 +198,7 @@ rls_plan(Query *query, const char *source, int cursor_options, ParamListInfo par
 	if (is_point_lookup)
 		cursor_options &= ~CURSOR_OPT_PARALLEL_OK;
 	attempt.rewrite.base = base;
-	if (!fold || ms_rls_optimize != RLS_FULL || rls_evaluation_depth > 0 || IsInParallelMode() || !ActiveSnapshotSet() ||
+	if (!fold || rls_optimize != RLS_FULL || rls_evaluation_depth > 0 || IsInParallelMode() || !ActiveSnapshotSet() ||
 		is_point_lookup) {
 		/* Without facts.  For a single row they would cost more than they save. */
 		Query *original = nullptr;

@@ -470,7 +470,7 @@ rls_take_out(Query *query, RlsRewrite *rewrite)
 		if (option->kind != WCO_VIEW_CHECK)
 			option->qual = take_out_of_condition(option->qual, rewrite);
 	}
-	if (ms_rls_optimize_quals && query->jointree != nullptr)
+	if (rls_optimize_quals && query->jointree != nullptr)
 		query->jointree = (FromExpr *) take_out_mutator((Node *) query->jointree, rewrite);
 	/* Subqueries, CTEs and sublinks have tables with policies too. */
 	(void) ms_walk_query(query, subqueries_walker, rewrite, 0);

@@ -30,10 +30,10 @@ ms_rls_init(void)
 							 "off: as PostgreSQL does it. hoist: what a policy computes without looking at the row is computed "
 							 "once per query. full: conditions such as has_role(...) are also evaluated when the query is "
 							 "planned, so that indexes can be used, and confirmed before it is executed.",
-							 &ms_rls_optimize, RLS_FULL, kModes, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+							 &rls_optimize, RLS_FULL, kModes, PGC_USERSET, 0, nullptr, nullptr, nullptr);
 	DefineCustomBoolVariable("mentalspace.rls_optimize_quals",
 							 "Treats WHERE and JOIN conditions of queries as it treats policies.",
-							 nullptr, &ms_rls_optimize_quals, false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+							 nullptr, &rls_optimize_quals, false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
 	DefineCustomStringVariable("mentalspace.rls_role_source",
 							   "Where mentalspace.has_role() looks.",
 							   "A table with a column user_id of type uuid and a column role of type text, varchar or an "

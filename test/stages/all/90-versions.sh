@@ -26,9 +26,9 @@ postgres:x:100:100::/tmp:/bin/bash' >"$3/etc/passwd"
 	echo 'root:x:0:
 postgres:x:100:' >"$3/etc/group"
 	[ -e "$3/usr/bin/awk" ] || ln -s mawk "$3/usr/bin/awk"
-	mkdir -p "$3/source" "$3/work"
+	mkdir -p "$3/source" "$3/check"
 	# From 18 on, session_preload_libraries looks for $libdir in the server's own directory only.
-	ln -s "/work/root-native/usr/lib/postgresql/$1/lib/mentalspace.so" "$3/usr/lib/postgresql/$1/lib/mentalspace.so"
+	ln -s "/check/root-native/usr/lib/postgresql/$1/lib/mentalspace.so" "$3/usr/lib/postgresql/$1/lib/mentalspace.so"
 	cp -a "$MS_TOP/." "$3/source"
 	find "$3/source" -name '*.o' -delete
 	rm -rf "$3"/source/{.git,sql-build,dist,build} "$3"/source/*.so
@@ -38,7 +38,7 @@ postgres:x:100:' >"$3/etc/group"
 within() {
 	unshare --mount bash -c 'mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && exec chroot "$1" env -i \
 		HOME=/root LC_ALL=C PATH="/usr/lib/postgresql/$2/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
-		MS_TOP=/source MS_WORK=/work PG_CONFIG="/usr/lib/postgresql/$2/bin/pg_config" bash "/source/test/stages/$3.sh"' - "$@"
+		MS_TOP=/source MS_WORK=/check PG_CONFIG="/usr/lib/postgresql/$2/bin/pg_config" bash "/source/test/stages/$3.sh"' - "$@"
 }
 
 while read -r version suite; do
