@@ -91,6 +91,61 @@ Hmac(Hash hash, std::string_view key, std::string_view message)
 	return mac;
 }
 
+/* The algorithm is fetched once: looking it up for each message costs more than a short message does. */
+struct Sha256::State {
+	EVP_MD *algorithm = nullptr;
+	EVP_MD_CTX *context = nullptr;
+	bool begun = false;
+
+	~State()
+	{
+		EVP_MD_CTX_free(context);
+		EVP_MD_free(algorithm);
+	}
+
+	bool
+	Did(int result) noexcept
+	{
+		begun = result == 1;
+		if (!begun)
+			ERR_clear_error();
+		return begun;
+	}
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>())
+{
+	state_->algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+	state_->context = EVP_MD_CTX_new();
+	if (state_->algorithm == nullptr || state_->context == nullptr) {
+		ERR_clear_error();
+		throw std::bad_alloc();
+	}
+}
+
+Sha256::~Sha256() = default;
+
+bool
+Sha256::Begin() noexcept
+{
+	return state_->Did(EVP_DigestInit_ex2(state_->context, state_->algorithm, nullptr));
+}
+
+bool
+Sha256::Update(std::string_view bytes) noexcept
+{
+	return state_->begun && state_->Did(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()));
+}
+
+bool
+Sha256::Finish(unsigned char digest[kSha256Length]) noexcept
+{
+	if (!state_->begun || !state_->Did(EVP_DigestFinal_ex(state_->context, digest, nullptr)))
+		return false;
+	state_->begun = false;
+	return true;
+}
+
 std::string
 RandomBytes(std::size_t count)
 {

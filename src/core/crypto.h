@@ -32,6 +32,29 @@ void Zeroise(void *memory, std::size_t length) noexcept;
 /* HMAC (RFC 2104) with a SHA-2 hash; any key length: whoever needs a minimum checks it.  Throws std::bad_alloc. */
 std::string Hmac(Hash hash, std::string_view key, std::string_view message);
 
+constexpr std::size_t kSha256Length = 32;
+
+/* SHA-256 (FIPS 180-4) of bytes that come in pieces.  One object hashes any number of messages one after another and
+ * allocates only when it is made. */
+class Sha256 {
+ public:
+	/* Throws std::bad_alloc. */
+	Sha256();
+	Sha256(const Sha256 &) = delete;
+	Sha256 &operator=(const Sha256 &) = delete;
+	~Sha256();
+
+	/* Begins a message, whatever was before; appends to it; ends it.  False where OpenSSL fails, and then also from all
+	 * that follows until the next Begin. */
+	bool Begin() noexcept;
+	bool Update(std::string_view bytes) noexcept;
+	bool Finish(unsigned char digest[kSha256Length]) noexcept;
+
+ private:
+	struct State;
+	std::unique_ptr<State> state_;
+};
+
 /* Cryptographically strong random bytes.  Throws std::runtime_error where the system has none. */
 std::string RandomBytes(std::size_t count);
 

@@ -33,6 +33,53 @@ TEST(Crypto, HmacPublishedExample)
 	EXPECT_EQ(Hmac(Hash::kSha256, "", "").size(), 32u);
 }
 
+/* The examples that NIST publishes for FIPS 180-4, and the hash of nothing. */
+TEST(Crypto, Sha256PublishedExamples)
+{
+	Sha256 hash;
+	auto hashed = [&hash](std::string_view message, std::size_t piece) {
+		unsigned char digest[kSha256Length];
+
+		EXPECT_TRUE(hash.Begin());
+		for (std::size_t at = 0; at < message.size(); at += piece)
+			EXPECT_TRUE(hash.Update(message.substr(at, piece)));
+		EXPECT_TRUE(hash.Finish(digest));
+		return Hex({reinterpret_cast<const char *>(digest), sizeof(digest)});
+	};
+
+	/* One object for all of them, whole and in pieces across the blocks of 64 bytes. */
+	for (std::size_t piece : {1, 3, 63, 64, 65, 1000000}) {
+		EXPECT_EQ(hashed("", piece), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+		EXPECT_EQ(hashed("abc", piece), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+		EXPECT_EQ(hashed("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", piece),
+				  "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+		EXPECT_EQ(hashed("abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrs"
+						 "mnopqrstnopqrstu", piece),
+				  "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1");
+		EXPECT_EQ(hashed(std::string(1000000, 'a'), piece),
+				  "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+	}
+}
+
+TEST(Crypto, Sha256OutOfOrder)
+{
+	Sha256 hash;
+	unsigned char digest[kSha256Length];
+
+	EXPECT_FALSE(hash.Update("abc"));
+	EXPECT_FALSE(hash.Finish(digest));
+	/* What was begun and not finished leaves nothing behind. */
+	ASSERT_TRUE(hash.Begin());
+	ASSERT_TRUE(hash.Update("of before"));
+	ASSERT_TRUE(hash.Begin());
+	ASSERT_TRUE(hash.Update("abc"));
+	ASSERT_TRUE(hash.Finish(digest));
+	EXPECT_EQ(digest[0], 0xba);
+	EXPECT_EQ(digest[31], 0xad);
+	EXPECT_FALSE(hash.Update("abc"));
+	EXPECT_FALSE(hash.Finish(digest));
+}
+
 TEST(Crypto, ConstantTimeEqual)
 {
 	EXPECT_TRUE(ConstantTimeEqual("", ""));
