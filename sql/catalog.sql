@@ -18,7 +18,7 @@ SELECT type, identity FROM member
  ORDER BY 1, 2;
 SELECT attrelid::regclass AS relation, attname FROM member JOIN pg_attribute ON attrelid = objid
  WHERE classid = 'pg_class'::regclass AND attnum > 0 AND NOT attisdropped
-   AND (SELECT relkind FROM pg_class WHERE oid = objid) IN ('r', 'v')
+   AND (SELECT relkind FROM pg_class WHERE oid = objid) IN ('r', 'p', 'v')
    AND col_description(attrelid, attnum) IS NULL
  ORDER BY 1, 2;
 -- no comment is a word or two
@@ -38,6 +38,6 @@ SELECT type, identity FROM member WHERE type IN ('schema', 'table') AND identity
 
 -- PUBLIC may not write to, or read, any table of ours (rls_stats is a view of the session's own counters)
 SELECT identity, privilege FROM member, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
- WHERE classid = 'pg_class'::regclass AND (SELECT relkind FROM pg_class WHERE oid = objid) IN ('r', 'v')
+ WHERE classid = 'pg_class'::regclass AND (SELECT relkind FROM pg_class WHERE oid = objid) IN ('r', 'p', 'v')
    AND has_table_privilege('public', objid, privilege)
  ORDER BY 1, 2;

@@ -146,7 +146,7 @@ SELECT schema_name, table_name, statement, done, detail FROM mentalspace.wrap_po
 SELECT statement FROM mentalspace.wrap_policies() WHERE policy_name <> 'the policy' AND table_name = 't1';
 -- these hold nothing to be wrapped
 SELECT tablename, policyname FROM pg_policies p
- WHERE NOT EXISTS (SELECT FROM mentalspace.wrap_policies() w WHERE (w.table_name, w.policy_name) = (p.tablename, p.policyname))
+ WHERE schemaname <> 'mentalspace' AND NOT EXISTS (SELECT FROM mentalspace.wrap_policies() w WHERE (w.table_name, w.policy_name) = (p.tablename, p.policyname))
  ORDER BY 1, 2;
 SELECT count(*) AS nothing_was_changed FROM (SELECT * FROM app.before EXCEPT
     SELECT schemaname, tablename, policyname, permissive, roles, cmd, qual, with_check FROM pg_policies) AS d;

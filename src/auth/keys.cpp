@@ -2,6 +2,7 @@
 #include "pg/prelude.h"
 
 #include "auth/jwks_file.h"
+#include "audit/admin.h"
 #include "auth/keys.h"
 #include "auth/settings.h"
 #include "pg/boundary.h"
@@ -362,7 +363,10 @@ MS_FUNCTION(ms_invalidate_backends)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function mentalspace.invalidate_backends can be called as a trigger only")));
-	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	Relation table = ((TriggerData *) fcinfo->context)->tg_relation;
+
+	CacheInvalidateRelcache(table);
+	ms_audit_table_changed(RelationGetRelationName(table));
 	PG_RETURN_POINTER(nullptr);
 }
 

@@ -10,8 +10,10 @@
  * does not go through these variables and works as ever. */
 #include "pg/prelude.h"
 
+#include "audit/sessions.h"
 #include "auth/lock.h"
 #include "auth/settings.h"
+#include "auth/tokens.h"
 #include "auth/verified.h"
 #include "pg/module.h"
 
@@ -178,8 +180,11 @@ process_utility(PlannedStmt *planned, const char *query, bool read_only_tree, Pr
 		permitted = false;
 	}
 	PG_END_TRY();
-	if (ms_verified_serial() != 0)
+	if (ms_verified_serial() != 0) {
+		ms_token_logged_out(ms_verified_identity());
+		ms_audit_session_logout();
 		ms_verified_end();
+	}
 }
 
 void

@@ -1,6 +1,7 @@
 /* mentalspace.login(), logout(), verify_jwt(), jws_verify() and the reading of keys. */
 #include "pg/prelude.h"
 
+#include "audit/sessions.h"
 #include "auth/keys.h"
 #include "auth/lock.h"
 #include "auth/settings.h"
@@ -115,7 +116,11 @@ MS_FUNCTION(ms_login)
 		ms_sync_user(who);
 		ms_variables_define();
 		ms_lock_switch_role(who->role, !session);
+		if (session && ms_verified_is_session())
+			ms_token_logged_out(ms_verified_identity());
 		ms_verified_establish(who, session);
+		if (ms_token_logs_in_first(who) || session)
+			ms_audit_session_login(session);
 	}
 	PG_FINALLY();
 	{
@@ -145,6 +150,8 @@ MS_FUNCTION(ms_logout)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("role and claims are locked"),
 				 errhint("They stay until the transaction ends.")));
+	ms_token_logged_out(ms_verified_identity());
+	ms_audit_session_logout();
 	ms_lock_switch_role("none", !ms_verified_is_session());
 	ms_verified_end();
 	PG_RETURN_VOID();
@@ -190,7 +197,7 @@ MS_FUNCTION(ms_jws_verify)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid key"), errdetail("The reason is: %s.", status.detail())));
 	if (!status.ok())
-		ms_refuse_token(ErrorClassName(status.error()), status.detail());
+		ms_refuse_signature(ErrorClassName(status.error()), status.detail());
 
 	bytea *result = (bytea *) palloc_extended(VARHDRSZ + payload->size(), MCXT_ALLOC_NO_OOM);
 	if (result) {

@@ -4,6 +4,7 @@
  * for the very same bytes, and only while the keys and the settings are those that it was verified with. */
 #include "pg/prelude.h"
 
+#include "audit/sessions.h"
 #include "auth/keys.h"
 #include "auth/redact.h"
 #include "auth/settings.h"
@@ -31,6 +32,7 @@ struct Remembered {
 	uint64 keys_generation;
 	uint64 settings_generation;
 	uint64 revocations_generation;  /* under which it was not revoked; 0: not looked at */
+	bool logged_in;                 /* somebody logged in with it, and did not log out */
 	uint64 synced_in;               /* transaction in which its row in auth.users was written or found; 0: not */
 };
 
@@ -151,6 +153,13 @@ on_subxact_event(SubXactEvent event, SubTransactionId subid, SubTransactionId pa
 void
 ms_refuse_token(const char *error_class, const char *detail)
 {
+	ms_audit_session_refused(error_class);
+	ms_refuse_signature(error_class, detail);
+}
+
+void
+ms_refuse_signature(const char *error_class, const char *detail)
+{
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION), errmsg("token refused: %s", error_class),
 			 errdetail("The reason is: %s.", detail),
@@ -199,7 +208,7 @@ ms_accept_token(text *token)
 			return;
 		}
 		entry = new Remembered{hash, std::string(bytes), std::move(result).value(), nullptr, auth_keys_generation,
-							   auth_settings_generation, 0, 0};
+							   auth_settings_generation, 0, false, 0};
 	});
 	if (!done)
 		raise_failure(&failure);
@@ -227,6 +236,27 @@ ms_accept_token(text *token)
 	memory[place] = entry;
 	ms_keys_note_use(entry->verified.key_index());
 	return entry->who;
+}
+
+bool
+ms_token_logs_in_first(const VerifiedIdentity *who)
+{
+	Remembered *entry = remembered(who);
+
+	if (entry == nullptr)
+		return true;
+	bool first = !entry->logged_in;
+	entry->logged_in = true;
+	return first;
+}
+
+void
+ms_token_logged_out(const VerifiedIdentity *who)
+{
+	Remembered *entry = remembered(who);
+
+	if (entry)
+		entry->logged_in = false;
 }
 
 bool

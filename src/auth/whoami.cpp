@@ -1,6 +1,9 @@
-/* mentalspace.whoami(): who the session and its identity are, and in words why auth.uid() is NULL. */
+/* mentalspace.whoami(): who the session and its identity are, in words why auth.uid() is NULL, and how reads are audited. */
 #include "pg/prelude.h"
 
+#include "audit/outlet.h"
+#include "audit/relations.h"
+#include "audit/settings.h"
 #include "auth/identity.h"
 #include "auth/lock.h"
 #include "auth/settings.h"
@@ -8,13 +11,15 @@
 #include "auth/verified.h"
 
 extern "C" {
+#include "access/xlog.h"
 #include "utils/timestamp.h"
 }
 
 namespace {
 
 enum Column {
-	kSessionUser, kCurrentUser, kSource, kUid, kRole, kEmail, kAal, kSessionId, kIssuer, kExpiresAt, kProblem, kColumns
+	kSessionUser, kCurrentUser, kSource, kUid, kRole, kEmail, kAal, kSessionId, kIssuer, kExpiresAt, kProblem, kAudit,
+	kColumns
 };
 
 struct Row {
@@ -165,6 +170,27 @@ problem_of_guc(Row *row)
 	return expired ? "the claims have no sub, and the token expired" : "the claims have no sub";
 }
 
+/* How reads of this session are audited. */
+const char *
+audit_of_reads(void)
+{
+	if (!audit_enabled)
+		return "off: mentalspace.audit_enabled is off";
+	if (!ms_audit_any())
+		return "off: no table is declared with mentalspace.audit_table()";
+	switch (ms_audit_outlet()) {
+		case kOutletRing:
+			return "durable";
+		case kOutletSpool:
+			return "durable: in a spool file, which the primary takes over";
+		case kOutletLog:
+			break;
+	}
+	if (RecoveryInProgress() && audit_standby == kStandbyLog)
+		return "server log: mentalspace.audit_standby is log";
+	return "server log: mentalspace is not in shared_preload_libraries";
+}
+
 }  // namespace
 
 /* mentalspace.whoami() returns one row; never raises for what the claims hold. */
@@ -189,5 +215,6 @@ MS_FUNCTION(ms_whoami)
 	else
 		problem = problem_of_guc(&row);
 	set_text(&row, kProblem, problem);
+	set_text(&row, kAudit, audit_of_reads());
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, row.values, row.nulls)));
 }

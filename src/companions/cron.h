@@ -51,9 +51,6 @@ void ms_cron_release_lock(const LOCKTAG *tag);
 struct BackgroundWorkerHandle;
 bool ms_cron_register_scheduler(Oid database, Oid tablespace, BackgroundWorkerHandle **handle);
 
-/* Waits for `milliseconds`, or less if something happens, and does what every process has to do in between. */
-void ms_cron_wait(long milliseconds);
-
 /* mentalspace.cron_worker: whether the workers may run. */
 namespace mentalspace {
 extern bool cron_enabled;

@@ -1,7 +1,8 @@
-/* The launcher of cron.h, and what it shares with the schedulers. */
+/* The launcher of cron.h. */
 #include "pg/prelude.h"
 
 #include "companions/cron.h"
+#include "pg/worker.h"
 
 extern "C" {
 #include "access/heapam.h"
@@ -17,20 +18,8 @@ extern "C" {
 
 using namespace mentalspace;
 
-void
-ms_cron_wait(long milliseconds)
-{
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending) {
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
-}
-
 /* The launcher: starts a scheduler in every database; those that find nothing to do end at once. */
-extern "C" void
+extern "C" PGDLLEXPORT void
 ms_cron_launcher_main(Datum arg)
 {
 	struct Database {
@@ -74,7 +63,7 @@ ms_cron_launcher_main(Datum arg)
 							  errmsg("could not start the cron worker of database %u yet", databases[i].oid),
 							  errhint("Consider increasing max_worker_processes.")));
 			complained = true;
-			ms_cron_wait(5000);
+			ms_worker_wait(5000);
 		}
 		if (WaitForBackgroundWorkerStartup(handle, &pid) == BGWH_POSTMASTER_DIED)
 			proc_exit(1);

@@ -128,7 +128,7 @@ describe(CronRun *run, const QueryCompletion *completion)
 }  // namespace
 
 /* Runs the job whose CronRun is in the segment that the argument names. */
-extern "C" void
+extern "C" PGDLLEXPORT void
 ms_cron_run_main(Datum arg)
 {
 	LOCKTAG lock;

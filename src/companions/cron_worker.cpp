@@ -8,6 +8,7 @@
 
 #include "companions/cron.h"
 #include "core/cron_schedule.h"
+#include "pg/worker.h"
 
 extern "C" {
 #include "catalog/namespace.h"
@@ -378,19 +379,6 @@ close_abandoned_runs()
 				 &none, nullptr, nullptr);
 }
 
-/* True if somebody holds, or waits for, the database as a whole: who connects takes the lock that is tried here. */
-bool
-database_is_wanted()
-{
-	LOCKTAG tag;
-
-	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
-	if (LockAcquire(&tag, RowExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
-		return true;
-	LockRelease(&tag, RowExclusiveLock, true);
-	return false;
-}
-
 /* The offset of the jobs' clock from UTC, in seconds.  pg_cron's setting, if set, and like there GMT if not. */
 int64
 clock_offset(pg_time_t now)
@@ -405,19 +393,6 @@ clock_offset(pg_time_t now)
 					  errmsg("time zone \"%s\" of cron.timezone not recognized, jobs run by GMT", name)));
 	}
 	return zone ? pg_localtime(&now, zone)->tm_gmtoff : 0;
-}
-
-/* Settings of the database must not get in the way of the worker's own statements. */
-void
-fix_settings()
-{
-	static const char *const settings[][2] = {
-		{"search_path", "pg_catalog, pg_temp"}, {"default_transaction_read_only", "off"},
-		{"default_transaction_isolation", "read committed"}, {"statement_timeout", "0"}, {"lock_timeout", "0"},
-		{"idle_in_transaction_session_timeout", "0"},
-	};
-	for (const auto &setting : settings)
-		SetConfigOption(setting[0], setting[1], PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 void
@@ -437,7 +412,7 @@ schedule_forever()
 		if (in_flight == 0) {
 			if (!cron_enabled)
 				proc_exit(0);
-			if (database_is_wanted())
+			if (ms_worker_database_is_wanted())
 				proc_exit(1);    /* and be started again */
 		}
 		if (jobs_changed && !read_jobs() && in_flight == 0) {
@@ -459,14 +434,14 @@ schedule_forever()
 				if (CronDue(jobs[i].schedule, since + offset, now + offset))
 					start_job(&jobs[i]);
 		}
-		ms_cron_wait(1000 - (long) (GetCurrentTimestamp() % USECS_PER_SEC / 1000));
+		ms_worker_wait(1000 - (long) (GetCurrentTimestamp() % USECS_PER_SEC / 1000));
 	}
 }
 
 }  // namespace
 
 /* The scheduler of the database whose OID is the argument; its tablespace is in bgw_extra. */
-extern "C" void
+extern "C" PGDLLEXPORT void
 ms_cron_scheduler_main(Datum arg)
 {
 	Oid tablespace;
@@ -485,7 +460,7 @@ ms_cron_scheduler_main(Datum arg)
 	ms_cron_scheduler_lock(&lock);
 	if (!ms_cron_take_lock(&lock))
 		proc_exit(0);
-	fix_settings();
+	ms_worker_fix_settings();
 	jobs_context = AllocSetContextCreate(TopMemoryContext, "mentalspace cron jobs", ALLOCSET_DEFAULT_SIZES);
 	CacheRegisterRelcacheCallback(on_relcache_change, (Datum) 0);
 	schedule_forever();

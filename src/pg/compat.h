@@ -166,6 +166,17 @@ ms_local_xid(void)
 #endif
 }
 
+/* Number of this process among those that can have transactions, from 0; below MaxBackends for a session. */
+static inline int
+ms_proc_number(void)
+{
+#if PG_VERSION_NUM < 170000
+	return MyProc ? MyProc->pgprocno : -1;
+#else
+	return MyProc ? MyProcNumber : -1;
+#endif
+}
+
 /* Tree walkers with typed callbacks. */
 typedef bool (*MsWalker)(Node *node, void *context);
 typedef Node *(*MsMutator)(Node *node, void *context);
@@ -265,6 +276,39 @@ ms_can_become_role(Oid member, Oid role)
 #endif
 }
 
+extern "C" {
+#include "parser/parse_relation.h"
+#include "utils/rel.h"
+}
+
+/* Whether the current user lacks a privilege that the plan needs on one of its relations. */
+static inline bool
+ms_lacks_privilege(const PlannedStmt *plan, RangeTblEntry *entry)
+{
+#if PG_VERSION_NUM < 160000
+	(void) plan;
+	return entry->rtekind == RTE_RELATION && !ExecCheckRTPerms(list_make1(entry), false);
+#else
+	if (entry->perminfoindex == 0)
+		return false;
+	RangeTblEntry *alone = makeNode(RangeTblEntry);
+	memcpy(alone, entry, sizeof(RangeTblEntry));
+	alone->perminfoindex = 1;
+	return !ExecCheckPermissions(list_make1(alone), list_make1(getRTEPermissionInfo(plan->permInfos, entry)), false);
+#endif
+}
+
+/* Whether COPY relation TO gives rows of it: tables, and since 18 materialised views that were filled. */
+static inline bool
+ms_copy_reads_relation(Relation relation)
+{
+#if PG_VERSION_NUM >= 180000
+	if (relation->rd_rel->relkind == RELKIND_MATVIEW)
+		return RelationIsPopulated(relation);
+#endif
+	return relation->rd_rel->relkind == RELKIND_RELATION;
+}
+
 /* Runs a portal to its end.  `alone`: the command is a statement by itself, so that VACUUM and the like are allowed. */
 static inline bool
 ms_portal_run(Portal portal, bool alone, DestReceiver *dest, QueryCompletion *completion)
@@ -311,6 +355,85 @@ ms_find_guc(const char *name)
 #else
 #define MS_EXECUTOR_RUN_PARAMS QueryDesc *query, ScanDirection direction, uint64 count
 #define MS_EXECUTOR_RUN_ARGS query, direction, count
+#endif
+
+/* Enters a row that was just inserted into all indexes of its table. */
+static inline List *
+ms_insert_index_tuples(ResultRelInfo *result, TupleTableSlot *slot, EState *estate)
+{
+#if PG_VERSION_NUM < 160000
+	return ExecInsertIndexTuples(result, slot, estate, false, false, nullptr, NIL);
+#else
+	return ExecInsertIndexTuples(result, slot, estate, false, false, nullptr, NIL, false);
+#endif
+}
+
+extern "C" {
+#include "access/genam.h"
+}
+
+/* What index_insert() left open is closed: since 17. */
+static inline void
+ms_index_insert_done(Relation index, IndexInfo *info)
+{
+#if PG_VERSION_NUM < 170000
+	(void) index;
+	(void) info;
+#else
+	index_insert_cleanup(index, info);
+#endif
+}
+
+/* Query ids. */
+extern "C" {
+#if PG_VERSION_NUM >= 160000
+#include "nodes/queryjumble.h"
+#else
+#include "utils/queryjumble.h"
+#endif
+}
+
+/* A scan of an index that fetches rows. */
+extern "C" {
+#include "access/genam.h"
+}
+
+static inline IndexScanDesc
+ms_index_beginscan(Relation table, Relation index, Snapshot snapshot, int key_count)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(table, index, snapshot, nullptr, key_count, 0);
+#else
+	return index_beginscan(table, index, snapshot, key_count, 0);
+#endif
+}
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_inherits.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+}
+
+/* The index of the primary key, InvalidOid where there is none. */
+static inline Oid
+ms_primary_key_index(Relation relation)
+{
+#if PG_VERSION_NUM >= 180000
+	return RelationGetPrimaryKeyIndex(relation, false);
+#else
+	return RelationGetPrimaryKeyIndex(relation);
+#endif
+}
+
+/* Joins that put out nothing of their outer child: since 16 and 18. */
+#if PG_VERSION_NUM >= 180000
+#define MS_JOIN_HIDES_OUTER(type) ((type) == JOIN_RIGHT_ANTI || (type) == JOIN_RIGHT_SEMI)
+#elif PG_VERSION_NUM >= 160000
+#define MS_JOIN_HIDES_OUTER(type) ((type) == JOIN_RIGHT_ANTI)
+#else
+#define MS_JOIN_HIDES_OUTER(type) false
 #endif
 
 #endif

@@ -17,6 +17,7 @@ _PG_init(void)
 	ms_companion_vault_init();
 	ms_rls_init();
 	ms_cron_init();
+	ms_audit_init();
 
 	/* Last: every variable of ours is defined now, what is left of the prefix is a misspelling. */
 	MarkGUCPrefixReserved("mentalspace");

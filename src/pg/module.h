@@ -6,3 +6,4 @@ void ms_companion_schema_init(void);
 void ms_companion_vault_init(void);
 void ms_rls_init(void);
 void ms_cron_init(void);
+void ms_audit_init(void);

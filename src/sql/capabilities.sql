@@ -12,14 +12,17 @@ CREATE FUNCTION mentalspace.extension_detail(extension name) RETURNS text
 COMMENT ON FUNCTION mentalspace.extension_detail(name) IS 'internal to capabilities(): where an extension is to be had';
 
 CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, available boolean, detail text)
-    LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
     AS $$
-    WITH here AS (
+    WITH session AS (
         SELECT '@FLAVOR@' = 'native' AS native,
                (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
                to_regrole('service_role') AS service_role,
                -- a variable that the module has not defined is not shown
                EXISTS (SELECT FROM pg_settings WHERE name = 'mentalspace.auth_lock') AS loaded
+    ), here AS (
+        -- asked only where it loads nothing
+        SELECT s.*, CASE WHEN s.loaded THEN mentalspace.audit_outlet_name() ELSE 'off' END AS outlet FROM session AS s
     )
     SELECT c.capability, c.available, c.detail
       FROM here, LATERAL (VALUES
@@ -73,7 +76,23 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
                 mentalspace.extension_detail('pgmq')),
         (15, 'component tests', to_regnamespace('tests') IS NOT NULL,
             CASE WHEN to_regnamespace('tests') IS NULL THEN 'made on request: provision(ARRAY[''tests''])'
-                    ELSE 'schema tests is there' END)
+                    ELSE 'schema tests is there' END),
+        (16, 'audit of writes', true,
+            'audit_table() gives tables triggers, ' || CASE WHEN native THEN 'in C++' ELSE 'in PL/pgSQL' END),
+        (17, 'audit of reads', loaded,
+            CASE WHEN NOT native THEN 'the trusted flavour has no hooks: reads by read_phi() are seen, others where pgaudit logs them'
+                 WHEN loaded THEN 'reads of tables that audit_table() declared'
+                 ELSE 'the library is not loaded in this session: it takes session_preload_libraries, which provision() sets' END),
+        (18, 'durable audit of reads', outlet IN ('ring', 'spool'),
+            CASE WHEN NOT native THEN 'the trusted flavour has no process of its own: a rollback takes the events of read_phi() along'
+                 WHEN outlet = 'ring' THEN 'reads leave their transaction at once and survive the end of any process'
+                 WHEN outlet = 'spool' THEN 'reads are appended to a file, which the primary takes over'
+                 WHEN outlet = 'off' THEN 'the library is not loaded in this session'
+                 ELSE 'reads go to the server log: to keep them in audit_events, shared_preload_libraries must name mentalspace' END),
+        (19, 'audit of DDL', loaded,
+            CASE WHEN NOT native THEN 'the trusted flavour has no hooks: audit_tables() shows triggers that are missing'
+                 WHEN loaded THEN 'DDL on audited tables, policies, grants and roles'
+                 ELSE 'the library is not loaded in this session: it takes session_preload_libraries, which provision() sets' END)
       ) AS c (position, capability, available, detail)
      ORDER BY c.position
     $$;

@@ -6,6 +6,6 @@ COMMENT ON FUNCTION mentalspace.verify_jwt(text) IS 'claims of a token after all
 COMMENT ON FUNCTION mentalspace.login(text) IS 'verifies a token and takes on its claims and role until the end of the transaction; returns sub';
 COMMENT ON FUNCTION mentalspace.login(text, text) IS 'login() for the transaction or, with scope session, until logout(), DISCARD ALL or disconnection';
 COMMENT ON FUNCTION mentalspace.logout() IS 'ends what login() began';
-COMMENT ON FUNCTION mentalspace.whoami() IS 'who this session is, where its claims come from, and in words why auth.uid() is NULL';
+COMMENT ON FUNCTION mentalspace.whoami() IS 'who this session is, where its claims come from, and in words why auth.uid() is NULL and how its reads are audited';
 GRANT EXECUTE ON FUNCTION mentalspace.jws_verify(text, jsonb), mentalspace.verify_jwt(text), mentalspace.login(text),
     mentalspace.login(text, text), mentalspace.logout(), mentalspace.whoami() TO PUBLIC;

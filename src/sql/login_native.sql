@@ -22,7 +22,7 @@ CREATE FUNCTION mentalspace.logout() RETURNS void
     AS 'MODULE_PATHNAME', 'ms_logout';
 CREATE FUNCTION mentalspace.whoami(OUT "session_user" text, OUT "current_user" text, OUT claims_source text,
     OUT uid uuid, OUT role text, OUT email text, OUT aal text, OUT session_id text, OUT issuer text,
-    OUT expires_at timestamptz, OUT problem text)
+    OUT expires_at timestamptz, OUT problem text, OUT audit text)
     LANGUAGE c VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'ms_whoami';
 

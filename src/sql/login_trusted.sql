@@ -180,7 +180,7 @@ $$;
 
 CREATE FUNCTION mentalspace.whoami(OUT "session_user" text, OUT "current_user" text, OUT claims_source text,
     OUT uid uuid, OUT role text, OUT email text, OUT aal text, OUT session_id text, OUT issuer text,
-    OUT expires_at timestamptz, OUT problem text)
+    OUT expires_at timestamptz, OUT problem text, OUT audit text)
     LANGUAGE plpgsql VOLATILE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
@@ -188,6 +188,7 @@ DECLARE
     was_set boolean := current_setting('request.jwt.claims', true) IS NOT NULL;
     expired boolean;
 BEGIN
+    audit := 'off: the trusted flavour sees no reads but those by mentalspace.read_phi()';
     "session_user" := session_user;
     "current_user" := current_user;
     claims_source := CASE WHEN coalesce(current_setting('request.jwt.claims', true), '') <> ''

@@ -1,0 +1,233 @@
+-- What is audited: audit_table(), unaudit_table(), audit_tables().
+CREATE FUNCTION mentalspace.audit_sync_trigger(rel regclass, name name, definition text, wanted boolean) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    present record;
+BEGIN
+    SELECT t.tgenabled, t.tgparentid, p.pronamespace = 'mentalspace'::regnamespace AS ours INTO present
+      FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid WHERE t.tgrelid = rel AND t.tgname = name;
+    IF present.ours IS NOT NULL AND NOT present.ours THEN
+        RAISE EXCEPTION 'table % has a trigger % of its own', rel, quote_ident(name) USING ERRCODE = 'duplicate_object';
+    ELSIF NOT wanted THEN
+        -- A partition's goes with that of the partitioned table.
+        IF present.tgparentid = 0 THEN
+            EXECUTE format('DROP TRIGGER %I ON %s', name, rel);
+        END IF;
+        RETURN;
+    ELSIF present.ours IS NULL THEN
+        EXECUTE format(definition, name, rel);
+    END IF;
+    -- Also for changes that replication applies, or that are made with session_replication_role = replica.
+    IF present.tgenabled IS DISTINCT FROM 'A' THEN
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', rel, name);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mentalspace.audit_sync_trigger(regclass, name, text, boolean) IS 'internal to audit_table(): makes or drops a trigger';
+
+-- A partitioned table gives its triggers for rows to its partitions; all others take triggers of their own.
+CREATE FUNCTION mentalspace.audit_trigger_places(rel regclass, OUT place regclass, OUT truncates boolean) RETURNS SETOF record
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT c.oid::regclass, t.truncates
+      FROM mentalspace.audit_descendants($1) AS d JOIN pg_class AS c ON c.oid = d, (VALUES (false), (true)) AS t(truncates)
+     WHERE c.relkind <> 'm'
+       AND NOT (t.truncates AND c.relkind = 'f' AND current_setting('server_version_num')::int < 160000)
+     ORDER BY c.oid <> $1, c.oid, t.truncates
+    $$;
+COMMENT ON FUNCTION mentalspace.audit_trigger_places(regclass) IS 'internal to the audit: the tables that have triggers where a table is audited, itself first';
+
+CREATE FUNCTION mentalspace.audit_sync_triggers(rel regclass) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    p record;
+    wanted boolean;
+BEGIN
+    FOR p IN SELECT place, truncates FROM mentalspace.audit_trigger_places(rel) LOOP
+        wanted := coalesce((mentalspace.audit_declaration(p.place)).writes, false);
+        IF p.truncates THEN
+            PERFORM mentalspace.audit_sync_trigger(p.place, 'mentalspace_audit_truncate',
+                'CREATE TRIGGER %I BEFORE TRUNCATE ON %s FOR EACH STATEMENT '
+                'EXECUTE FUNCTION mentalspace.audit_truncate()', wanted);
+        ELSE
+            PERFORM mentalspace.audit_sync_trigger(p.place, 'mentalspace_audit', 'CREATE TRIGGER %I '
+                'AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION mentalspace.audit_row()', wanted);
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mentalspace.audit_sync_triggers(regclass) IS 'internal to audit_table(): the triggers of a table, its partitions and children become those that its declaration wants';
+
+CREATE FUNCTION mentalspace.audit_check_relation(rel regclass) RETURNS "char"
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    c record;
+BEGIN
+    SELECT relkind, relpersistence, relispartition, relnamespace INTO c FROM pg_class WHERE oid = rel;
+    IF c.relkind IS NULL THEN
+        RAISE EXCEPTION 'table % does not exist', coalesce(rel::text, 'NULL') USING ERRCODE = 'undefined_table';
+    ELSIF c.relkind = 'v' THEN
+        RAISE EXCEPTION '% is a view and cannot be audited itself', rel
+            USING ERRCODE = 'wrong_object_type',
+                  HINT = 'Declare the tables that it reads: what is read of them through a view is audited.';
+    ELSIF c.relkind NOT IN ('r', 'p', 'm', 'f') THEN
+        RAISE EXCEPTION '% is not a table', rel USING ERRCODE = 'wrong_object_type';
+    ELSIF c.relispartition THEN
+        RAISE EXCEPTION '% is a partition', rel USING ERRCODE = 'wrong_object_type',
+            HINT = 'Declare the partitioned table: it stands for all its partitions.';
+    ELSIF c.relpersistence = 't' THEN
+        RAISE EXCEPTION '% is a temporary table and cannot be audited', rel USING ERRCODE = 'wrong_object_type';
+    ELSIF c.relnamespace::regnamespace::text IN ('pg_catalog', 'information_schema', 'pg_toast', 'mentalspace') THEN
+        RAISE EXCEPTION '% belongs to the system and cannot be audited', rel USING ERRCODE = 'wrong_object_type';
+    END IF;
+    RETURN c.relkind;
+END
+$$;
+COMMENT ON FUNCTION mentalspace.audit_check_relation(regclass) IS 'internal to audit_table(): the kind of a table, an error where it cannot be audited';
+
+CREATE FUNCTION mentalspace.audit_table(rel regclass, patient_key text, reads boolean DEFAULT true, writes boolean DEFAULT true,
+    redact text[] DEFAULT '{}', category text DEFAULT 'phi') RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    kind "char" := mentalspace.audit_check_relation(rel);
+    known text;
+    path text;
+    missing text;
+    warned boolean;
+BEGIN
+    IF audit_table.reads IS NULL OR audit_table.writes IS NULL OR audit_table.redact IS NULL
+       OR audit_table.redact IS NOT NULL AND array_position(audit_table.redact, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'reads, writes and redact must not be NULL' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF audit_table.category IS NULL
+          OR audit_table.category NOT IN ('phi', 'psychotherapy_note', 'substance_use', 'billing') THEN
+        RAISE EXCEPTION 'category must be phi, psychotherapy_note, substance_use or billing'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- Nothing can be written to a materialised view.
+    audit_table.writes := audit_table.writes AND kind <> 'm';
+    IF NOT (audit_table.reads OR audit_table.writes) THEN
+        RAISE EXCEPTION 'neither reads nor writes are to be audited' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'mentalspace.unaudit_table() ends the audit of a table.';
+    END IF;
+    SELECT min(r.name) INTO missing FROM unnest(audit_table.redact) AS r(name)
+     WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
+                        WHERE a.attrelid = rel AND a.attname = r.name AND a.attnum > 0 AND NOT a.attisdropped);
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION 'column "%" to redact does not exist in table %', missing, rel USING ERRCODE = 'undefined_column';
+    END IF;
+    IF audit_table.patient_key IS NOT NULL THEN
+        path := mentalspace.audit_canonical_path(rel, audit_table.patient_key);
+    END IF;
+
+    PERFORM mentalspace.audit_make_partitions();
+    -- Said once in a transaction.
+    warned := EXISTS (SELECT FROM mentalspace.audit_relations AS r WHERE r.reads AND r.declared_at = now());
+    SELECT r.category INTO known FROM mentalspace.audit_relations AS r WHERE r.relation = rel;
+    audit_table.redact := ARRAY(SELECT DISTINCT unnest(audit_table.redact) ORDER BY 1);
+    INSERT INTO mentalspace.audit_relations AS r (relation, patient_key, reads, writes, redact, category)
+    VALUES (rel, path, audit_table.reads, audit_table.writes, audit_table.redact, audit_table.category)
+    ON CONFLICT (relation) DO UPDATE
+       SET patient_key = excluded.patient_key, reads = excluded.reads, writes = excluded.writes, redact = excluded.redact,
+           category = excluded.category, declared_at = excluded.declared_at, declared_by = excluded.declared_by;
+    PERFORM mentalspace.audit_sync_triggers(rel);
+    PERFORM mentalspace.audit_record_admin(rel, CASE WHEN known IS NULL THEN 'C' ELSE 'U' END,
+        CASE WHEN known IS NULL THEN 'info' ELSE 'warning' END, audit_table.category,
+        format('audit_table: %s, patient key %s, reads %s, writes %s, redacted columns: %s',
+               CASE WHEN known IS NULL THEN 'declared' ELSE 'declaration changed' END, coalesce(path, 'none'),
+               CASE WHEN audit_table.reads THEN 'on' ELSE 'off' END, CASE WHEN audit_table.writes THEN 'on' ELSE 'off' END,
+               coalesce(nullif(array_to_string(audit_table.redact, ', '), ''), 'none')));
+    IF audit_table.reads THEN
+        PERFORM mentalspace.audit_start_reads(NOT warned);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mentalspace.audit_table(regclass, text, boolean, boolean, text[], text) IS 'declares a table with patients'' data: from now on its reads and writes are audited; called again, it changes the declaration';
+
+CREATE FUNCTION mentalspace.unaudit_table(rel regclass) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    of_category text;
+BEGIN
+    DELETE FROM mentalspace.audit_relations AS r WHERE r.relation = rel RETURNING r.category INTO of_category;
+    IF NOT FOUND THEN
+        IF NOT EXISTS (SELECT FROM pg_class WHERE oid = rel) THEN
+            RAISE EXCEPTION 'table % does not exist', coalesce(rel::text, 'NULL') USING ERRCODE = 'undefined_table';
+        END IF;
+        RAISE EXCEPTION 'table % is not declared', rel USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'SELECT * FROM mentalspace.audit_tables() lists what is.';
+    END IF;
+    PERFORM mentalspace.audit_sync_triggers(rel);
+    PERFORM mentalspace.audit_record_admin(rel, 'D', 'warning', of_category, 'unaudit_table: no longer audited');
+END
+$$;
+COMMENT ON FUNCTION mentalspace.unaudit_table(regclass) IS 'ends the audit of a table, which is itself an event; the events that there are stay';
+
+CREATE FUNCTION mentalspace.audit_tables(OUT relation regclass, OUT patient_key text, OUT reads boolean, OUT writes boolean,
+    OUT redact text[], OUT category text, OUT declared_at timestamptz, OUT declared_by text, OUT triggers boolean,
+    OUT resolves boolean, OUT problem text) RETURNS SETOF record
+    LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+#variable_conflict use_column
+DECLARE
+    r mentalspace.audit_relations;
+    missing text;
+BEGIN
+    FOR r IN SELECT * FROM mentalspace.audit_relations AS a ORDER BY a.relation::text LOOP
+        relation := r.relation;
+        patient_key := r.patient_key;
+        reads := r.reads;
+        writes := r.writes;
+        redact := r.redact;
+        category := r.category;
+        declared_at := r.declared_at;
+        declared_by := r.declared_by;
+        triggers := NULL;
+        resolves := NULL;
+        problem := NULL;
+        IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = r.relation) THEN
+            problem := 'the table is gone';
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+        IF r.patient_key IS NOT NULL THEN
+            BEGIN
+                PERFORM mentalspace.audit_path(r.relation, r.patient_key);
+                resolves := true;
+            EXCEPTION WHEN syntax_error_or_access_rule_violation OR invalid_parameter_value THEN
+                resolves := false;
+                problem := sqlerrm;
+            END;
+        END IF;
+        -- Triggers of partitions can be disabled each for itself.
+        IF r.writes THEN
+            SELECT string_agg(DISTINCT w.place::text, ', ') INTO missing
+              FROM mentalspace.audit_trigger_places(r.relation) AS w
+             WHERE (mentalspace.audit_declaration(w.place)).writes
+               AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = w.place AND t.tgenabled = 'A'
+                                  AND t.tgfoid = CASE WHEN w.truncates THEN 'mentalspace.audit_truncate()'::regprocedure
+                                                      ELSE 'mentalspace.audit_row()'::regprocedure END);
+            triggers := missing IS NULL;
+            problem := concat_ws('; ', problem, 'no triggers, or not enabled always, on ' || missing);
+        END IF;
+        SELECT concat_ws('; ', problem, 'no column ' || string_agg(quote_ident(c.name), ', ' ORDER BY c.name) || ' to redact')
+          INTO problem
+          FROM unnest(r.redact) AS c(name)
+         WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
+                            WHERE a.attrelid = r.relation AND a.attname = c.name AND a.attnum > 0 AND NOT a.attisdropped);
+        problem := nullif(problem, '');
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mentalspace.audit_tables() IS 'what is audited, whether the triggers are there and enabled, and whether the patient key leads to the patient';
+
+REVOKE ALL ON FUNCTION mentalspace.audit_sync_trigger(regclass, name, text, boolean), mentalspace.audit_trigger_places(regclass),
+    mentalspace.audit_sync_triggers(regclass), mentalspace.audit_check_relation(regclass),
+    mentalspace.audit_table(regclass, text, boolean, boolean, text[], text), mentalspace.unaudit_table(regclass),
+    mentalspace.audit_tables() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION mentalspace.audit_tables() TO mentalspace_auditor;
