@@ -4,13 +4,6 @@
 ms_cluster_template || { ms_report "not ok" "initdb"; ms_done; exit; }
 version=$(sed -n "s/^default_version = '\(.*\)'/\1/p" "$MS_TOP/mentalspace.control")
 
-# A copy of the source where 0.0.9, which was never released, has an update script, too.
-copy=$MS_WORK/upgrade-source
-mkdir -p "$copy" && (cd "$MS_TOP" && cp -a Makefile mentalspace.control src "$copy/" && cp -a bin "$copy/" 2>/dev/null)
-synthetic=$copy/src/sql/updates/0.0.9--$version
-mkdir -p "$synthetic"
-grep -vE '^(#|schema\.sql)' "$MS_TOP/src/sql/manifest" | sed 's|^|../../|' >"$synthetic/manifest"
-
 # psql as superuser for native, as the NOSUPERUSER owner of the database for trusted.
 run() { psql -X -q -v ON_ERROR_STOP=1 -U "$user" "$@"; }
 
@@ -41,7 +34,7 @@ upgrade() {
 
 for flavor in native trusted; do
 	root=$MS_WORK/upgrade-$flavor
-	if ! (MS_TOP=$copy ms_install "$root" FLAVOR=$flavor) >"$MS_WORK/upgrade-$flavor.log" 2>&1; then
+	if ! (ms_install "$root" FLAVOR=$flavor) >"$MS_WORK/upgrade-$flavor.log" 2>&1; then
 		tail -n 20 "$MS_WORK/upgrade-$flavor.log"
 		ms_report "not ok" "build of the $flavor flavour with updates"
 		continue

@@ -1,0 +1,4 @@
+-- What 0.2.0 changes beside functions, views, comments and rights: those come from the parts of the install script.
+--
+-- Tables, columns, types, triggers, sequences and dropped functions go here, in the order in which they were made.  A
+-- function whose arguments, result type or OUT columns changed is dropped here first.
