@@ -41,7 +41,7 @@ migrate_sources = $(wildcard $(top)/src/migrate/*.cpp $(top)/src/core/sql_*.cpp)
 # mentalspace-outbox: the same, on libpq and libcurl; made where libcurl's headers are.
 outbox_sources = $(wildcard $(top)/src/outbox/*.cpp)
 
-EXTRA_CLEAN = sql-build dist build bin/mentalspace-migrate bin/mentalspace-outbox
+EXTRA_CLEAN = sql-build dist build bin/mentalspace-migrate bin/mentalspace-outbox $(OBJS:.o=.d)
 
 ifeq ($(FLAVOR),native)
 
@@ -52,7 +52,7 @@ OBJS = $(patsubst $(top)/%.cpp,%.o,$(filter-out $(migrate_sources) $(outbox_sour
 DATA_built = $(addprefix $(built)/,$(scripts))
 
 PG_CPPFLAGS = -I$(top)/src -isystem $(shell $(PG_CONFIG) --includedir-server) -DMS_VERSION='"$(EXTVERSION)"'
-PG_CXXFLAGS = -std=c++20 -Wall -Wextra -Werror -fno-math-errno $(MS_CXXFLAGS)
+PG_CXXFLAGS = -std=c++20 -Wall -Wextra -Werror -fno-math-errno -MMD -MP $(MS_CXXFLAGS)
 # PGXS links with the C compiler, so the C++ runtime is named here.
 SHLIB_LINK = -lcrypto -lstdc++ -Wl,--version-script=$(top)/src/mentalspace.map -Wl,-z,relro,-z,now $(MS_LDFLAGS)
 # The bitcode rule ignores PG_CXXFLAGS, and a module of hooks gains nothing from inlining.
@@ -139,8 +139,10 @@ uninstall-outbox:
 endif
 
 ifeq ($(FLAVOR),native)
-# Headers are few and small: every object follows all of them.
-$(OBJS): $(shell find $(top)/src -name '*.h') $(top)/mentalspace.control
+# The compiler writes what each object includes beside it.
+-include $(OBJS:.o=.d)
+$(OBJS): $(top)/mentalspace.control
+$(shlib): $(top)/src/mentalspace.map
 
 pgtle:
 	$(MAKE) -f $(firstword $(MAKEFILE_LIST)) FLAVOR=trusted pgtle

@@ -1,6 +1,7 @@
 # Regression tests: sql/NAME.sql, compared with expected/NAME.out by pg_regress.  To be sourced after stage.sh.
 #
 #   ms_regress FLAVOR [ROOT]   runs all tests of the flavour (installed below ROOT), as many at a time as there are processors
+#   MS_REGRESS="NAME ..."      runs only these
 #   MS_ACCEPT=1                copies what the tests print to expected/, to be read before it is committed
 #
 # Every test has a server of its own (a copy of one fresh cluster, which takes a third of a second), so roles, databases
@@ -11,6 +12,7 @@
 
 ms_regress_names() {
 	local file name only
+	[ -z "${MS_REGRESS:-}" ] || { printf '%s\n' $MS_REGRESS; return; }
 	for file in "$MS_TOP"/sql/*.sql; do
 		name=$(basename "$file" .sql)
 		only=$(awk -v name="$name" '$1 == name { print $2 }' "$MS_TOP/sql/flavors")
