@@ -17,10 +17,11 @@ CREATE TABLE vitals_old_rest PARTITION OF vitals_old DEFAULT;
 CREATE TABLE letters (id int PRIMARY KEY, client_id uuid, body text);
 CREATE TABLE faxes (number text) INHERITS (letters);
 CREATE FUNCTION triggers(regclass) RETURNS TABLE (relation regclass, trigger name, enabled "char", of_parent boolean) LANGUAGE sql AS $$
-    SELECT tgrelid::regclass, tgname, tgenabled, tgparentid <> 0 FROM pg_trigger
+    -- The trusted flavour has one for each kind of statement.
+    SELECT DISTINCT ON (tgrelid::regclass::text, regexp_replace(tgname, '_(insert|update|delete)$', '')) tgrelid::regclass, regexp_replace(tgname, '_(insert|update|delete)$', '')::name, tgenabled, tgparentid <> 0 FROM pg_trigger
      WHERE tgrelid IN (SELECT $1 UNION SELECT relid FROM pg_partition_tree($1) UNION SELECT inhrelid FROM pg_inherits WHERE inhparent = $1)
        AND NOT tgisinternal OR tgrelid IN (SELECT relid FROM pg_partition_tree($1)) AND tgname LIKE 'mental%'
-     ORDER BY tgrelid::regclass::text, tgname
+     ORDER BY tgrelid::regclass::text, regexp_replace(tgname, '_(insert|update|delete)$', '')
 $$;
 
 -- nothing yet
@@ -120,18 +121,20 @@ SELECT mentalspace.audit_table('files', 'note_id->public.notes.client_id');
 SELECT relation, patient_key FROM mentalspace.audit_tables() WHERE relation = 'files'::regclass;
 -- a trigger of the user's by the same name
 CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-CREATE TRIGGER mentalspace_audit AFTER INSERT ON other.notes FOR EACH ROW EXECUTE FUNCTION mine();
+CREATE TRIGGER mentalspace_audit_truncate AFTER TRUNCATE ON other.notes FOR EACH STATEMENT EXECUTE FUNCTION mine();
 SELECT mentalspace.audit_table('other.notes', 'client_id');
 
 -- what audit_tables() finds
-ALTER TABLE notes DISABLE TRIGGER mentalspace_audit;
+ALTER TABLE notes DISABLE TRIGGER USER;
 ALTER TABLE vitals_new DISABLE TRIGGER mentalspace_audit;
 ALTER TABLE clients ENABLE TRIGGER mentalspace_audit_truncate;
-DROP TRIGGER mentalspace_audit ON weather;
+DROP TRIGGER mentalspace_audit_truncate ON weather;
 ALTER TABLE notes RENAME COLUMN "Body" TO content;
 ALTER TABLE pages DROP CONSTRAINT pages_file_id_fkey;
 ALTER TABLE letters DROP COLUMN client_id;
-SELECT relation, triggers, resolves, problem FROM mentalspace.audit_tables() WHERE problem IS NOT NULL;
+SELECT relation, triggers, resolves, problem FROM (
+    SELECT relation, triggers, resolves, regexp_replace(problem, '; changed since [^;]*', '') AS problem FROM mentalspace.audit_tables()) AS t
+ WHERE problem IS NOT NULL;
 SELECT mentalspace.audit_table('notes', 'client_id', redact => '{content}'), mentalspace.audit_table('weather', NULL),
        mentalspace.audit_table('vitals', 'client_id'), mentalspace.audit_table('clients', 'id');
 SELECT relation, triggers, resolves, problem FROM mentalspace.audit_tables() WHERE problem IS NOT NULL;

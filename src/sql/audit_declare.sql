@@ -1,59 +1,48 @@
 -- What is audited: audit_table(), unaudit_table(), audit_tables().
-CREATE FUNCTION mentalspace.audit_sync_trigger(rel regclass, name name, definition text, wanted boolean) RETURNS void
-    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    present record;
-BEGIN
-    SELECT t.tgenabled, t.tgparentid, p.pronamespace = 'mentalspace'::regnamespace AS ours INTO present
-      FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid WHERE t.tgrelid = rel AND t.tgname = name;
-    IF present.ours IS NOT NULL AND NOT present.ours THEN
-        RAISE EXCEPTION 'table % has a trigger % of its own', rel, quote_ident(name) USING ERRCODE = 'duplicate_object';
-    ELSIF NOT wanted THEN
-        -- A partition's goes with that of the partitioned table.
-        IF present.tgparentid = 0 THEN
-            EXECUTE format('DROP TRIGGER %I ON %s', name, rel);
-        END IF;
-        RETURN;
-    ELSIF present.ours IS NULL THEN
-        EXECUTE format(definition, name, rel);
-    END IF;
-    -- Also for changes that replication applies, or that are made with session_replication_role = replica.
-    IF present.tgenabled IS DISTINCT FROM 'A' THEN
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', rel, name);
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION mentalspace.audit_sync_trigger(regclass, name, text, boolean) IS 'internal to audit_table(): makes or drops a trigger';
-
--- A partitioned table gives its triggers for rows to its partitions; all others take triggers of their own.
-CREATE FUNCTION mentalspace.audit_trigger_places(rel regclass, OUT place regclass, OUT truncates boolean) RETURNS SETOF record
-    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-    AS $$
-    SELECT c.oid::regclass, t.truncates
-      FROM mentalspace.audit_descendants($1) AS d JOIN pg_class AS c ON c.oid = d, (VALUES (false), (true)) AS t(truncates)
-     WHERE c.relkind <> 'm'
-       AND NOT (t.truncates AND c.relkind = 'f' AND current_setting('server_version_num')::int < 160000)
-     ORDER BY c.oid <> $1, c.oid, t.truncates
-    $$;
-COMMENT ON FUNCTION mentalspace.audit_trigger_places(regclass) IS 'internal to the audit: the tables that have triggers where a table is audited, itself first';
-
 CREATE FUNCTION mentalspace.audit_sync_triggers(rel regclass) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    p record;
-    wanted boolean;
+    wanted record;
+    present record;
+    made regclass;
+    made_function regproc;
 BEGIN
-    FOR p IN SELECT place, truncates FROM mentalspace.audit_trigger_places(rel) LOOP
-        wanted := coalesce((mentalspace.audit_declaration(p.place)).writes, false);
-        IF p.truncates THEN
-            PERFORM mentalspace.audit_sync_trigger(p.place, 'mentalspace_audit_truncate',
-                'CREATE TRIGGER %I BEFORE TRUNCATE ON %s FOR EACH STATEMENT '
-                'EXECUTE FUNCTION mentalspace.audit_truncate()', wanted);
-        ELSE
-            PERFORM mentalspace.audit_sync_trigger(p.place, 'mentalspace_audit', 'CREATE TRIGGER %I '
-                'AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION mentalspace.audit_row()', wanted);
+    -- A partition's trigger goes with that of the partitioned table.
+    FOR present IN
+        SELECT t.tgname AS name, d AS place, p.oid::regprocedure AS function, p.proname LIKE 'audit\_write\_%' AS made
+          FROM mentalspace.audit_descendants(rel) AS d
+          JOIN pg_trigger AS t ON t.tgrelid = d AND t.tgparentid = 0
+          JOIN pg_proc AS p ON p.oid = t.tgfoid AND p.pronamespace = 'mentalspace'::regnamespace
+         WHERE NOT (coalesce((mentalspace.audit_declaration(d)).writes, false)
+                    AND EXISTS (SELECT FROM mentalspace.audit_trigger_list(rel) AS l WHERE l.place = d AND l.name = t.tgname))
+         ORDER BY d <> rel, d, t.tgname
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', present.name, present.place);
+        IF present.made AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgfoid = present.function) THEN
+            EXECUTE format('DROP FUNCTION %s', present.function);
+        END IF;
+    END LOOP;
+    FOR wanted IN SELECT * FROM mentalspace.audit_trigger_list(rel) AS l LOOP
+        CONTINUE WHEN NOT coalesce((mentalspace.audit_declaration(wanted.place)).writes, false);
+        IF wanted.definition NOT LIKE '%EXECUTE FUNCTION%' THEN
+            IF made IS DISTINCT FROM wanted.place THEN
+                made := wanted.place;
+                made_function := mentalspace.audit_trigger_function(made);
+            END IF;
+            wanted.definition := wanted.definition || format(' EXECUTE FUNCTION %s()', made_function);
+        END IF;
+        SELECT t.tgenabled, p.pronamespace = 'mentalspace'::regnamespace AS ours INTO present
+          FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid WHERE t.tgrelid = wanted.place AND t.tgname = wanted.name;
+        IF present.ours IS NULL THEN
+            EXECUTE format('CREATE TRIGGER %I ', wanted.name) || format(wanted.definition, wanted.place);
+        ELSIF NOT present.ours THEN
+            RAISE EXCEPTION 'table % has a trigger % of its own', wanted.place, quote_ident(wanted.name)
+                USING ERRCODE = 'duplicate_object';
+        END IF;
+        -- Also for changes that replication applies, or that are made with session_replication_role = replica.
+        IF present.tgenabled IS DISTINCT FROM 'A' THEN
+            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', wanted.place, wanted.name);
         END IF;
     END LOOP;
 END
@@ -133,6 +122,9 @@ BEGIN
     ON CONFLICT (relation) DO UPDATE
        SET patient_key = excluded.patient_key, reads = excluded.reads, writes = excluded.writes, redact = excluded.redact,
            category = excluded.category, declared_at = excluded.declared_at, declared_by = excluded.declared_by;
+    IF '@FLAVOR@' = 'trusted' THEN
+        PERFORM mentalspace.audit_allow_lookup(rel, path);
+    END IF;
     PERFORM mentalspace.audit_sync_triggers(rel);
     PERFORM mentalspace.audit_record_admin(rel, CASE WHEN known IS NULL THEN 'C' ELSE 'U' END,
         CASE WHEN known IS NULL THEN 'info' ELSE 'warning' END, audit_table.category,
@@ -206,15 +198,20 @@ BEGIN
         -- Triggers of partitions can be disabled each for itself.
         IF r.writes THEN
             SELECT string_agg(DISTINCT w.place::text, ', ') INTO missing
-              FROM mentalspace.audit_trigger_places(r.relation) AS w
+              FROM mentalspace.audit_trigger_list(r.relation) AS w
              WHERE (mentalspace.audit_declaration(w.place)).writes
-               AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = w.place AND t.tgenabled = 'A'
-                                  AND t.tgfoid = CASE WHEN w.truncates THEN 'mentalspace.audit_truncate()'::regprocedure
-                                                      ELSE 'mentalspace.audit_row()'::regprocedure END);
+               AND NOT EXISTS (SELECT FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
+                                WHERE t.tgrelid = w.place AND t.tgname = w.name AND t.tgenabled = 'A'
+                                  AND p.pronamespace = 'mentalspace'::regnamespace);
             triggers := missing IS NULL;
-            problem := concat_ws('; ', problem, 'no triggers, or not enabled always, on ' || missing);
+            problem := concat_ws('; ', nullif(problem, ''), 'no triggers, or not enabled always, on ' || missing);
+            IF '@FLAVOR@' = 'trusted' THEN
+                IF mentalspace.audit_is_stale(r.relation) THEN
+                    problem := concat_ws('; ', nullif(problem, ''), 'changed since audit_table(), which makes its triggers fast again');
+                END IF;
+            END IF;
         END IF;
-        SELECT concat_ws('; ', problem, 'no column ' || string_agg(quote_ident(c.name), ', ' ORDER BY c.name) || ' to redact')
+        SELECT concat_ws('; ', nullif(problem, ''), 'no column ' || string_agg(quote_ident(c.name), ', ' ORDER BY c.name) || ' to redact')
           INTO problem
           FROM unnest(r.redact) AS c(name)
          WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
@@ -226,8 +223,7 @@ END
 $$;
 COMMENT ON FUNCTION mentalspace.audit_tables() IS 'what is audited, whether the triggers are there and enabled, and whether the patient key leads to the patient';
 
-REVOKE ALL ON FUNCTION mentalspace.audit_sync_trigger(regclass, name, text, boolean), mentalspace.audit_trigger_places(regclass),
-    mentalspace.audit_sync_triggers(regclass), mentalspace.audit_check_relation(regclass),
+REVOKE ALL ON FUNCTION mentalspace.audit_sync_triggers(regclass), mentalspace.audit_check_relation(regclass),
     mentalspace.audit_table(regclass, text, boolean, boolean, text[], text), mentalspace.unaudit_table(regclass),
     mentalspace.audit_tables() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mentalspace.audit_tables() TO mentalspace_auditor;

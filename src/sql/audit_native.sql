@@ -32,3 +32,17 @@ BEGIN
     END IF;
 END
 $$;
+
+-- Row triggers; a partition that comes later gets them by itself.
+CREATE FUNCTION mentalspace.audit_trigger_list(rel regclass, OUT place regclass, OUT name name, OUT definition text) RETURNS SETOF record
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT c.oid::regclass, t.name, t.definition
+      FROM mentalspace.audit_descendants($1) AS d JOIN pg_class AS c ON c.oid = d,
+           (VALUES ('mentalspace_audit'::name, 'AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION mentalspace.audit_row()'),
+                   ('mentalspace_audit_truncate', 'BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION mentalspace.audit_truncate()'))
+           AS t(name, definition)
+     WHERE c.relkind <> 'm'
+       AND NOT (t.name = 'mentalspace_audit_truncate' AND c.relkind = 'f' AND current_setting('server_version_num')::int < 160000)
+     ORDER BY c.oid <> $1, c.oid, t.name
+    $$;

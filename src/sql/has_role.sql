@@ -5,25 +5,30 @@
 -- array of strings), or both, separated by a comma.  Without it: the table public.user_roles.  The setting is read from
 -- where only the owner of the database (native: a superuser) can put it, not from the session: a user must not be able to
 -- name a table of his own.
+-- These two are in PL/pgSQL, which keeps plans.
 CREATE FUNCTION mentalspace.role_sources() RETURNS text[]
-    LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
     AS $$
-    SELECT coalesce(
+BEGIN
+    RETURN coalesce(
         (SELECT array_agg(btrim(part) ORDER BY n)
-           FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) AS c,
+           FROM pg_db_role_setting s, unnest(s.setconfig) AS c,
                 string_to_table(substr(c, strpos(c, '=') + 1), ',') WITH ORDINALITY AS parts(part, n)
-          WHERE d.datname = current_database() AND s.setrole = 0 AND c LIKE 'mentalspace.rls\_role\_source=%'
-            AND btrim(part) <> ''),
-        '{public.user_roles}')
-    $$;
+          WHERE s.setdatabase = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) AND s.setrole = 0
+            AND c LIKE 'mentalspace.rls\_role\_source=%' AND btrim(part) <> ''),
+        '{public.user_roles}');
+END
+$$;
 COMMENT ON FUNCTION mentalspace.role_sources() IS 'where has_role() looks: a table, claim:PATH, or both';
 
 CREATE FUNCTION mentalspace.role_source() RETURNS regclass
-    LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
     AS $$
-    SELECT to_regclass(part) FROM unnest(mentalspace.role_sources()) WITH ORDINALITY AS parts(part, n)
-     WHERE part NOT LIKE 'claim:%' ORDER BY n LIMIT 1
-    $$;
+BEGIN
+    RETURN (SELECT to_regclass(part) FROM unnest(mentalspace.role_sources()) WITH ORDINALITY AS parts(part, n)
+             WHERE part NOT LIKE 'claim:%' ORDER BY n LIMIT 1);
+END
+$$;
 COMMENT ON FUNCTION mentalspace.role_source() IS 'the table that has_role() looks in, NULL where there is none';
 
 CREATE FUNCTION mentalspace.roles_of(user_id uuid) RETURNS text[]
@@ -40,12 +45,11 @@ BEGIN
         RETURN answer;
     END IF;
     IF source IS NOT NULL THEN
-        -- Reading a table can run code of the table's owner (an index predicate, say), and this function runs as its own.
-        IF (SELECT f.rolsuper AND NOT t.rolsuper FROM pg_roles f, pg_class c JOIN pg_roles t ON t.oid = c.relowner
-             WHERE f.rolname = current_user AND c.oid = source) THEN
-            RAISE EXCEPTION 'function mentalspace.roles_of(uuid) belongs to a superuser, table % does not', source
+        -- Reading a table can run code of the table's owner (a policy, what an index calls), and this function runs as its own.
+        IF (SELECT NOT pg_has_role(c.relowner, current_user, 'MEMBER') FROM pg_class c WHERE c.oid = source) THEN
+            RAISE EXCEPTION 'the owner of function mentalspace.roles_of(uuid) is not the owner of table %', source
                 USING ERRCODE = 'insufficient_privilege',
-                      HINT = format('Run SELECT * FROM mentalspace.provision(ARRAY[''auth''], owner => %L) as a superuser.',
+                      HINT = format('Run SELECT * FROM mentalspace.provision(ARRAY[''auth''], owner => %L) as the owner of the extension.',
                                     (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = source));
         END IF;
         -- The enum's own output function, not a cast that somebody may have defined.

@@ -113,6 +113,13 @@ BEGIN
        OR current_setting('transaction_read_only')::boolean THEN
         RETURN false;
     END IF;
+    -- Triggers on auth.users are its owner's code, and this function runs them as its own.
+    IF (SELECT NOT pg_has_role(c.relowner, current_user, 'MEMBER') FROM pg_class AS c WHERE c.oid = to_regclass('auth.users')) THEN
+        RAISE EXCEPTION 'the owner of function mentalspace.sync_user_of(text) is not the owner of table auth.users'
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('Run SELECT * FROM mentalspace.provision(ARRAY[''auth''], owner => %L) as the owner of the extension.',
+                                (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass('auth.users')));
+    END IF;
     claims := mentalspace.verify_jwt(token);
     RETURN claims ->> 'sub' IS NOT NULL AND mentalspace.sync_user(claims);
 END

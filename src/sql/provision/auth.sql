@@ -5,7 +5,7 @@ CREATE FUNCTION mentalspace.provision_auth(owner name) RETURNS SETOF mentalspace
     AS $$
 DECLARE
     exposed text;
-    helper regprocedure := 'mentalspace.roles_of(uuid)'::regprocedure;
+    helper regprocedure;
 BEGIN
     RETURN NEXT mentalspace.provision_schema(owner, 'auth', 'Supabase Auth: users and the identity of the request');
     RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'auth', '{USAGE}',
@@ -22,14 +22,21 @@ BEGIN
                'SELECT');
     RETURN NEXT ('check', 'tables of auth are closed to anon and authenticated', 'found',
                  'WARNING: readable: ' || exposed)::mentalspace.provision_step;
-    -- roles_of() reads the table of roles as the function's owner: as the owner of that table, not as a superuser.
-    IF (SELECT rolsuper FROM pg_roles WHERE rolname = owner)
-       OR (SELECT pg_get_userbyid(proowner) = owner FROM pg_proc WHERE oid = helper) THEN
-        RETURN NEXT ('owner of function', helper::text, 'found', NULL)::mentalspace.provision_step;
-    ELSE
+    -- roles_of() reads the table of roles, and in the trusted flavour sync_user_of() writes auth.users, as the function's owner:
+    -- as the owner of these tables, whose policies and triggers then run with no other role's rights.
+    FOR helper IN SELECT p.oid::regprocedure FROM pg_proc AS p
+                   WHERE p.oid IN (to_regprocedure('mentalspace.roles_of(uuid)'), to_regprocedure('mentalspace.sync_user_of(text)'))
+                   ORDER BY p.proname
+    LOOP
+        IF (SELECT rolsuper FROM pg_roles WHERE rolname = owner)
+           OR (SELECT pg_get_userbyid(proowner) = owner FROM pg_proc WHERE oid = helper) THEN
+            RETURN NEXT ('owner of function', helper::text, 'found', NULL)::mentalspace.provision_step;
+            CONTINUE;
+        END IF;
         BEGIN
             -- For the moment of the change, the new owner must be allowed to create in the schema.
             EXECUTE format('GRANT CREATE ON SCHEMA mentalspace TO %I', owner);
+            EXECUTE format('GRANT EXECUTE ON FUNCTION mentalspace.sync_user(jsonb) TO %I', owner);
             EXECUTE format('ALTER FUNCTION %s OWNER TO %I', helper, owner);
             EXECUTE format('REVOKE CREATE ON SCHEMA mentalspace FROM %I', owner);
             RETURN NEXT ('owner of function', helper::text, 'changed', format('now belongs to "%s"',
@@ -37,7 +44,7 @@ BEGIN
         EXCEPTION WHEN insufficient_privilege THEN
             RETURN NEXT ('owner of function', helper::text, 'skipped', sqlerrm)::mentalspace.provision_step;
         END;
-    END IF;
+    END LOOP;
     RETURN NEXT mentalspace.provision_preload();
 END
 $$;

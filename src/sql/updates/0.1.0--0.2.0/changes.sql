@@ -2,3 +2,11 @@
 --
 -- Tables, columns, types, triggers, sequences and dropped functions go here, in the order in which they were made.  A
 -- function whose arguments, result type or OUT columns changed is dropped here first.
+
+-- Triggers of audited tables are listed by audit_trigger_list(); natively and in the trusted flavour those that 0.1.0 made
+-- go on as they are until audit_table() is called again.
+DROP FUNCTION mentalspace.audit_sync_trigger(regclass, name, text, boolean);
+DROP FUNCTION mentalspace.audit_trigger_places(regclass);
+-- Of the trusted flavour.
+DROP FUNCTION IF EXISTS mentalspace.audit_patient(regclass, text, jsonb), mentalspace.audit_row_key(regclass, jsonb),
+    mentalspace.audit_redact(jsonb, record, text[]);
