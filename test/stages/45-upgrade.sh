@@ -1,5 +1,5 @@
 # ALTER EXTENSION UPDATE: from every version in test/upgrade, on both flavours, the catalog becomes that of a fresh install,
-# and policies that depend on the extension live on.
+# and policies that depend on the extension, declarations and events live on.
 . "$MS_TOP/test/lib/stage.sh"
 ms_cluster_template || { ms_report "not ok" "initdb"; ms_done; exit; }
 version=$(sed -n "s/^default_version = '\(.*\)'/\1/p" "$MS_TOP/mentalspace.control")
@@ -9,7 +9,7 @@ run() { psql -X -q -v ON_ERROR_STOP=1 -U "$user" "$@"; }
 
 # upgrade VERSION: installs it in $database, updates, and prints what a user then sees.
 upgrade() {
-	run -d "$database" <<-END || return 1
+	run -d "$database" >/dev/null <<-END || return 1
 		CREATE EXTENSION mentalspace VERSION '$1';
 		CREATE TABLE notes (owner uuid, body text);
 		ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
@@ -18,10 +18,18 @@ upgrade() {
 		CREATE VIEW me AS SELECT auth.uid() AS id, auth.role() AS role;
 		INSERT INTO notes VALUES ('00000000-0000-4000-8000-00000000000a', 'a'), ('00000000-0000-4000-8000-00000000000b', 'b');
 		CREATE TABLE before AS SELECT 'auth.uid()'::regprocedure::oid AS uid;
+		CREATE TABLE visits (id int PRIMARY KEY, patient int, reason text);
+		SELECT mentalspace.audit_table('visits', 'patient', reads => false, redact => '{reason}');
+		INSERT INTO visits VALUES (1, 7, 'before');
 		ALTER EXTENSION mentalspace UPDATE;
 	END
 	run -At -d "$database" <<-'END'
 		SELECT 'version ' || extversion FROM pg_extension WHERE extname = 'mentalspace';
+		UPDATE visits SET patient = 8;
+		SELECT mentalspace.audit_table('visits', 'patient', reads => false, redact => '{reason}');
+		DELETE FROM visits;
+		SELECT string_agg(concat(action, array_to_string(patient_ids, ',')), ' ' ORDER BY event_id)
+		  FROM mentalspace.audit_events WHERE kind = 'data_modification';
 		SELECT 'same function ' || (uid = 'auth.uid()'::regprocedure) FROM before;
 		CREATE ROLE reader;
 		GRANT reader TO CURRENT_USER;
@@ -53,8 +61,8 @@ for flavor in native trusted; do
 		from=$(basename "$old") database=from_$(basename "$old")
 		psql -X -q -c "CREATE DATABASE \"$database\" OWNER $user"
 		got=$(upgrade "$from" 2>&1)
-		wanted=$(printf '%s\n' "version $version" "same function true" "sees b as r")
-		[ "$got" = "$wanted" ] && ms_report ok "$flavor: $from to $version, policies live on" ||
+		wanted=$(printf '%s\n' "version $version" "" "C7 U7,8 D8" "same function true" "sees b as r")
+		[ "$got" = "$wanted" ] && ms_report ok "$flavor: $from to $version, policies, declarations and events live on" ||
 			ms_report "not ok" "$flavor: $from to $version"$'\n'"$got"
 		run -d "$database" -v bodies=on -f "$MS_TOP/test/lib/catalog.sql" >"$MS_WORK/upgrade.updated"
 		if difference=$(diff "$MS_WORK/upgrade.fresh" "$MS_WORK/upgrade.updated"); then
