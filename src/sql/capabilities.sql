@@ -45,7 +45,7 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
             format('wal_level is %s', current_setting('wal_level'))),
         (6, 'tokens verified in the database', true,
             CASE WHEN native THEN 'mentalspace.login(): HS, RS, PS and ES 256 to 512, EdDSA'
-                 ELSE 'mentalspace.login(): HS and RS 256 to 512; the trusted flavour cannot verify PS, ES and EdDSA' END),
+                 ELSE 'mentalspace.login(): HS, RS and PS 256 to 512, ES256, ES384, EdDSA (Ed25519); the trusted flavour cannot verify ES512 and Ed448' END),
         (7, 'claims that cannot be forged', loaded AND current_setting('mentalspace.auth_claims_source',
                 true) = 'verified',
             CASE WHEN NOT native THEN 'in the trusted flavour whoever can run SQL can set request.jwt.claims'

@@ -85,24 +85,30 @@ CREATE FUNCTION mentalspace.load_jwks(jwks jsonb, issuer text DEFAULT NULL) RETU
 #variable_conflict use_column
 DECLARE
     of_issuer text := nullif(load_jwks.issuer, '');
-    loaded int;
+    given jsonb[];
 BEGIN
     IF load_jwks.jwks IS NULL THEN
         RAISE EXCEPTION 'key set must not be NULL' USING ERRCODE = 'null_value_not_allowed';
     END IF;
     PERFORM mentalspace.check_jwks(load_jwks.jwks);
     LOCK TABLE mentalspace.jwt_key_store IN SHARE ROW EXCLUSIVE MODE;
-    DELETE FROM mentalspace.jwt_key_store AS k WHERE k.issuer IS NOT DISTINCT FROM of_issuer AND k.origin = 'jwks';
+    -- What stays the same stays.
+    given := ARRAY(SELECT j.key
+                     FROM jsonb_array_elements(CASE WHEN load_jwks.jwks ? 'keys' THEN load_jwks.jwks -> 'keys'
+                                                    ELSE jsonb_build_array(load_jwks.jwks) END) WITH ORDINALITY AS j(key, place)
+                    WHERE mentalspace.jwk_algorithm(j.key) IS NOT NULL
+                    ORDER BY j.place);
+    DELETE FROM mentalspace.jwt_key_store AS k
+     WHERE k.issuer IS NOT DISTINCT FROM of_issuer AND k.origin = 'jwks' AND NOT k.jwk = ANY (given);
     INSERT INTO mentalspace.jwt_key_store (issuer, kid, kty, alg, jwk, origin)
     SELECT of_issuer, j.key ->> 'kid', j.key ->> 'kty', mentalspace.jwk_algorithm(j.key), j.key, 'jwks'
-      FROM jsonb_array_elements(CASE WHEN load_jwks.jwks ? 'keys' THEN load_jwks.jwks -> 'keys'
-                                     ELSE jsonb_build_array(load_jwks.jwks) END) WITH ORDINALITY AS j(key, place)
-     WHERE mentalspace.jwk_algorithm(j.key) IS NOT NULL
+      FROM (SELECT DISTINCT ON (g.key) g.key, g.place FROM unnest(given) WITH ORDINALITY AS g(key, place) ORDER BY g.key, g.place) AS j
+     WHERE NOT EXISTS (SELECT FROM mentalspace.jwt_key_store AS k
+                        WHERE k.issuer IS NOT DISTINCT FROM of_issuer AND k.origin = 'jwks' AND k.jwk = j.key)
      ORDER BY j.place;
-    GET DIAGNOSTICS loaded = ROW_COUNT;
     DELETE FROM mentalspace.jwt_key_use AS u
      WHERE NOT EXISTS (SELECT FROM mentalspace.jwt_key_store AS k WHERE k.id = u.key_id);
-    RETURN loaded;
+    RETURN cardinality(given);
 END
 $$;
 COMMENT ON FUNCTION mentalspace.load_jwks(jsonb, text) IS 'replaces the keys of an issuer by a JWKS and returns their number; the old ones stay if anything in it is wrong; secrets stay';

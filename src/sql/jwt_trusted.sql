@@ -1,4 +1,5 @@
--- Verification of tokens in PL/pgSQL: HS256 to HS512 and RS256 to RS512.  The rules are those of src/core.
+-- Verification of tokens in PL/pgSQL: HS, RS and PS 256 to 512, ES256, ES384, and EdDSA with Ed25519.  The rules are those of
+-- src/core.
 
 -- Settings of the identity: variables of an extension without a library could be set by anybody, so they are rows that
 -- only the owner writes.
@@ -64,20 +65,31 @@ BEGIN
         WHEN 'array' THEN
             RETURN depth > 0 AND (SELECT coalesce(bool_and(mentalspace.json_is_strict(value, depth - 1)), true)
                                     FROM json_array_elements(document));
+        WHEN 'number' THEN
+            -- Within a double's range, before anything calculates with it: numeric takes 1e131071, in thousands of digits.
+            RETURN length(document::text) <= 400
+               AND abs(coalesce(substring(document::text, '[eE]([+-]?[0-9]{1,6})')::int, 0)) <= 308
+               AND document::text !~ '[eE][+-]?[0-9]{7}';
         ELSE
             RETURN true;
     END CASE;
 END
 $$;
-COMMENT ON FUNCTION mentalspace.json_is_strict(json, int) IS 'internal to login(): whether no object has a key twice and nothing is nested deeper';
+COMMENT ON FUNCTION mentalspace.json_is_strict(json, int) IS 'internal to login(): whether no object has a key twice, nothing is nested deeper, and numbers are within a double''s range';
 
 CREATE FUNCTION mentalspace.json_of(bytes bytea, depth int) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
+    written text;
     document json;
 BEGIN
-    document := convert_from(bytes, 'UTF8')::json;
+    -- At most 2,048 values, roughly, before anything looks at each.
+    written := convert_from(bytes, 'UTF8');
+    IF length(written) - length(replace(written, ',', '')) > 2048 THEN
+        RETURN NULL;
+    END IF;
+    document := written::json;
     IF json_typeof(document) <> 'object' OR NOT mentalspace.json_is_strict(document, depth) THEN
         RETURN NULL;
     END IF;
@@ -88,20 +100,6 @@ EXCEPTION
 END
 $$;
 COMMENT ON FUNCTION mentalspace.json_of(bytea, int) IS 'internal to login(): a JSON object in strict UTF-8, NULL where it is not one';
-
-CREATE FUNCTION mentalspace.number_of(bytes bytea) RETURNS numeric
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    result numeric := 0;
-BEGIN
-    FOR i IN 0 .. octet_length(bytes) - 1 LOOP
-        result := result * 256 + get_byte(bytes, i);
-    END LOOP;
-    RETURN result;
-END
-$$;
-COMMENT ON FUNCTION mentalspace.number_of(bytea) IS 'internal to login(): a big-endian number';
 
 CREATE FUNCTION mentalspace.hash_of(bits text, message bytea) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp
@@ -126,38 +124,7 @@ END
 $$;
 COMMENT ON FUNCTION mentalspace.hmac_of(text, bytea, bytea) IS 'internal to login(): HMAC (RFC 2104)';
 
-CREATE FUNCTION mentalspace.rsa_fits(bits text, modulus bytea, exponent bytea, message bytea, signature bytea) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    n numeric := mentalspace.number_of(modulus);
-    e bigint := mentalspace.number_of(exponent)::bigint;
-    s numeric := mentalspace.number_of(signature);
-    power numeric := 1;
-    -- The one encoding of the hash (RFC 8017 section 9.2), compared as a whole: nothing is parsed.
-    tail bytea := decode(CASE bits WHEN '256' THEN '3031300d060960864801650304020105000420'
-                                   WHEN '384' THEN '3041300d060960864801650304020205000430'
-                                   ELSE '3051300d060960864801650304020305000440' END, 'hex')
-                  || mentalspace.hash_of(bits, message);
-    expected bytea := '\x0001'::bytea
-                      || decode(repeat('ff', octet_length(modulus) - octet_length(tail) - 3), 'hex') || '\x00'::bytea || tail;
-BEGIN
-    IF octet_length(signature) <> octet_length(modulus) OR s >= n THEN
-        RETURN false;
-    END IF;
-    WHILE e > 0 LOOP
-        IF e % 2 = 1 THEN
-            power := power * s % n;
-        END IF;
-        s := s * s % n;
-        e := e / 2;
-    END LOOP;
-    RETURN power = mentalspace.number_of(expected);
-END
-$$;
-COMMENT ON FUNCTION mentalspace.rsa_fits(text, bytea, bytea, bytea, bytea) IS 'internal to login(): RSASSA-PKCS1-v1_5 (RFC 8017 section 8.2.2)';
-
-CREATE FUNCTION mentalspace.read_jwk(jwk jsonb, OUT algorithm text, OUT problem text)
+CREATE FUNCTION mentalspace.read_jwk(jwk jsonb, OUT algorithm text, OUT problem text, OUT lacking text)
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
@@ -166,13 +133,17 @@ DECLARE
     modulus bytea;
     exponent bytea;
     secret bytea;
+    crv text := jwk ->> 'crv';
+    x bytea;
+    y bytea;
+    curve record;
 BEGIN
     IF jsonb_typeof(jwk) IS DISTINCT FROM 'object' THEN
         problem := 'a key must be a JSON object';
     ELSIF jsonb_typeof(jwk -> 'kty') IS DISTINCT FROM 'string' THEN
         problem := 'kty must be a string';
-    ELSIF jsonb_typeof(jwk -> 'kid') <> 'string' OR jsonb_typeof(jwk -> 'alg') <> 'string' THEN
-        problem := 'kid and alg must be strings';
+    ELSIF jsonb_typeof(jwk -> 'kid') <> 'string' OR jsonb_typeof(jwk -> 'alg') <> 'string' OR jsonb_typeof(jwk -> 'crv') <> 'string' THEN
+        problem := 'kid, alg and crv must be strings';
     ELSIF kty NOT IN ('RSA', 'EC', 'OKP', 'oct') THEN
         RETURN;
     ELSIF kty <> 'oct' AND jwk ?| ARRAY['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth'] THEN
@@ -181,19 +152,55 @@ BEGIN
         problem := 'use must be a string and key_ops an array of strings';
     ELSIF jwk ->> 'use' <> 'sig' OR NOT jwk -> 'key_ops' ? 'verify' THEN
         RETURN;
-    ELSIF kty IN ('EC', 'OKP') OR alg LIKE 'PS___' THEN
-        problem := format('the trusted flavour cannot verify signatures of %s keys', coalesce(alg, kty));
+    ELSIF alg IS NOT NULL AND alg NOT IN ('HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512',
+                                          'ES256', 'ES384', 'ES512', 'EdDSA') THEN
+        RETURN;
+    ELSIF kty = 'EC' AND crv = 'P-521' OR kty = 'OKP' AND crv = 'Ed448' THEN
+        -- One of native's that is not written here.
+        lacking := coalesce(alg, crv);
+    ELSIF kty IN ('EC', 'OKP') AND crv IS NULL THEN
+        problem := 'crv must be a string';
+    ELSIF kty = 'EC' AND crv NOT IN ('P-256', 'P-384') OR kty = 'OKP' AND crv <> 'Ed25519' THEN
+        RETURN;
+    ELSIF kty IN ('EC', 'OKP')
+          AND alg <> (CASE crv WHEN 'P-256' THEN 'ES256' WHEN 'P-384' THEN 'ES384' WHEN 'Ed25519' THEN 'EdDSA' END) THEN
+        problem := 'alg does not fit the curve of the key';
+    ELSIF kty = 'EC' THEN
+        x := mentalspace.base64url_decode(jwk ->> 'x');
+        y := mentalspace.base64url_decode(jwk ->> 'y');
+        curve := mentalspace.curve_of(crv);
+        IF x IS NULL OR y IS NULL THEN
+            problem := 'an EC key needs x and y in base64url';
+        ELSIF octet_length(x) <> curve.size OR octet_length(y) <> curve.size
+              OR mentalspace.number_of(x) >= curve.p OR mentalspace.number_of(y) >= curve.p
+              OR (mentalspace.number_of(y) * mentalspace.number_of(y)
+                  - ((mentalspace.number_of(x) * mentalspace.number_of(x) - 3) * mentalspace.number_of(x) + curve.b)) % curve.p <> 0 THEN
+            problem := 'the EC key is no point of its curve';
+        ELSE
+            algorithm := CASE crv WHEN 'P-256' THEN 'ES256' ELSE 'ES384' END;
+        END IF;
+    ELSIF kty = 'OKP' THEN
+        x := mentalspace.base64url_decode(jwk ->> 'x');
+        IF x IS NULL THEN
+            problem := 'an OKP key needs x in base64url';
+        ELSIF octet_length(x) <> 32 OR (SELECT p.x IS NULL FROM mentalspace.ed25519_point(x) AS p) THEN
+            problem := 'the OKP key is no point of its curve';
+        ELSE
+            algorithm := 'EdDSA';
+        END IF;
     ELSIF kty = 'RSA' THEN
         modulus := mentalspace.base64url_decode(jwk ->> 'n');
         exponent := mentalspace.base64url_decode(jwk ->> 'e');
         alg := coalesce(alg, 'RS256');
-        IF alg NOT IN ('RS256', 'RS384', 'RS512') THEN
+        IF alg NOT IN ('RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512') THEN
             problem := 'alg does not fit the kind of the key';
         ELSIF modulus IS NULL OR exponent IS NULL OR octet_length(modulus) = 0 OR octet_length(exponent) = 0
               OR get_byte(modulus, 0) = 0 OR get_byte(exponent, 0) = 0 THEN
             problem := 'an RSA key needs n and e in base64url';
         ELSIF octet_length(modulus) < 256 OR (octet_length(modulus) = 256 AND get_byte(modulus, 0) < 128) THEN
             problem := 'an RSA key has 2048 bits at least';
+        ELSIF get_byte(modulus, octet_length(modulus) - 1) % 2 = 0 THEN
+            problem := 'the modulus of the RSA key is even';
         ELSIF octet_length(modulus) > 1024 OR octet_length(exponent) > 7
               OR mentalspace.number_of(exponent) < 3 OR mentalspace.number_of(exponent) % 2 = 0 THEN
             problem := 'the RSA key is too large, or its exponent is not odd and at least 3';
@@ -216,7 +223,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION mentalspace.read_jwk(jsonb) IS 'internal to load_jwks(): algorithm of a key, what is wrong with it, or neither where it is to be passed over';
+COMMENT ON FUNCTION mentalspace.read_jwk(jsonb) IS 'internal to load_jwks(): algorithm of a key, what is wrong with it, which algorithm this flavour lacks, or nothing where it is to be passed over';
 
 CREATE FUNCTION mentalspace.jwk_algorithm(jwk jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -232,11 +239,12 @@ DECLARE
     kids text[] := '{}';
     secrets int := 0;
     found text := 'keys must be an array of at most 256 keys';
+    lacking text[] := '{}';
     place bigint;
 BEGIN
     IF jsonb_typeof(listed) = 'array' AND jsonb_array_length(listed) <= 256 THEN
         found := NULL;
-        FOR r IN SELECT e.place, e.key, k.algorithm, k.problem
+        FOR r IN SELECT e.place, e.key, k.algorithm, k.problem, k.lacking
                    FROM jsonb_array_elements(listed) WITH ORDINALITY AS e(key, place), mentalspace.read_jwk(e.key) AS k
                   ORDER BY e.place
         LOOP
@@ -247,11 +255,14 @@ BEGIN
             kids := kids || coalesce(r.key ->> 'kid', '');
             kids := array_remove(kids, '');
             usable := usable + (r.algorithm IS NOT NULL)::int;
+            lacking := array_remove(lacking || r.lacking, NULL);
             secrets := secrets + coalesce((r.algorithm LIKE 'HS%')::int, 0);
         END LOOP;
         IF found IS NULL THEN
             place := NULL;
             found := CASE WHEN secrets > 0 AND secrets < usable THEN 'the set mixes secrets and public keys'
+                          WHEN usable = 0 AND lacking <> '{}'
+                          THEN format('the trusted flavour cannot verify signatures of %s keys', array_to_string(lacking, ', '))
                           WHEN usable = 0 THEN 'there is no key that verifies signatures of a known algorithm' END;
         END IF;
     END IF;
@@ -261,25 +272,39 @@ BEGIN
                   DETAIL = CASE WHEN place IS NULL THEN format('The reason is: %s.', found)
                                 ELSE format('The reason is, at key number %s: %s.', place, found) END;
     END IF;
+    IF lacking <> '{}' THEN
+        RAISE WARNING 'keys are passed over' USING ERRCODE = 'feature_not_supported',
+            DETAIL = format('The trusted flavour cannot verify signatures of %s keys.', array_to_string(lacking, ', '));
+    END IF;
     RETURN usable;
 END
 $$;
 
-CREATE FUNCTION mentalspace.jwk_fits(jwk jsonb, message bytea, signature bytea) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION mentalspace.jwk_fits(jwk jsonb, key_id bigint, message bytea, signature bytea) RETURNS boolean
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    alg text := mentalspace.jwk_algorithm(jwk);
+    kty text := jwk ->> 'kty';
+    -- That of a key which names none is RS256, or its curve's.
+    alg text := coalesce(jwk ->> 'alg', 'RS256');
 BEGIN
-    IF alg LIKE 'RS%' THEN
+    IF kty = 'RSA' AND alg LIKE 'RS%' THEN
         RETURN mentalspace.rsa_fits(right(alg, 3), mentalspace.base64url_decode(jwk ->> 'n'),
-                                    mentalspace.base64url_decode(jwk ->> 'e'), message, signature);
+                                    mentalspace.base64url_decode(jwk ->> 'e'), key_id, message, signature);
+    ELSIF kty = 'RSA' THEN
+        RETURN mentalspace.rsa_pss_fits(right(alg, 3), mentalspace.base64url_decode(jwk ->> 'n'),
+                                        mentalspace.base64url_decode(jwk ->> 'e'), key_id, message, signature);
+    ELSIF kty = 'EC' THEN
+        RETURN mentalspace.ecdsa_fits(jwk ->> 'crv', mentalspace.number_of(mentalspace.base64url_decode(jwk ->> 'x')),
+                                      mentalspace.number_of(mentalspace.base64url_decode(jwk ->> 'y')), key_id, message, signature);
+    ELSIF kty = 'OKP' THEN
+        RETURN mentalspace.ed25519_fits(mentalspace.base64url_decode(jwk ->> 'x'), key_id, message, signature);
     END IF;
     -- Hashes are compared, so that the time it takes says nothing of the signature that is expected.
     RETURN sha256(mentalspace.hmac_of(right(alg, 3), mentalspace.base64url_decode(jwk ->> 'k'), message)) = sha256(signature);
 END
 $$;
-COMMENT ON FUNCTION mentalspace.jwk_fits(jsonb, bytea, bytea) IS 'internal to login(): whether the signature is the key''s';
+COMMENT ON FUNCTION mentalspace.jwk_fits(jsonb, bigint, bytea, bytea) IS 'internal to login(): whether the signature is the key''s; key_id is that of a stored key, or NULL';
 
 CREATE FUNCTION mentalspace.split_token(token text, OUT header jsonb, OUT payload bytea, OUT signature bytea, OUT signed bytea)
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -338,15 +363,16 @@ BEGIN
     SELECT * INTO k FROM mentalspace.read_jwk(jwk);
     IF k.algorithm IS NULL THEN
         RAISE EXCEPTION 'invalid key'
-            USING ERRCODE = CASE WHEN k.problem LIKE 'the trusted flavour%' THEN 'feature_not_supported' ELSE 'invalid_parameter_value' END,
+            USING ERRCODE = CASE WHEN k.lacking IS NOT NULL THEN 'feature_not_supported' ELSE 'invalid_parameter_value' END,
                   DETAIL = format('The reason is: %s.', coalesce(k.problem,
+                                  format('the trusted flavour cannot verify signatures of %s keys', k.lacking),
                                   'the key is not one that verifies signatures of a known algorithm'));
     END IF;
     SELECT * INTO t FROM mentalspace.split_token(token);
     IF t.header ->> 'alg' <> k.algorithm OR t.header ->> 'kid' <> jwk ->> 'kid' THEN
         PERFORM mentalspace.refuse_token('unknown key', 'the key is not for this algorithm and kid');
     END IF;
-    IF NOT mentalspace.jwk_fits(jwk, t.signed, t.signature) THEN
+    IF NOT mentalspace.jwk_fits(jwk, NULL, t.signed, t.signature) THEN
         PERFORM mentalspace.refuse_token('bad signature', 'the signature does not fit');
     END IF;
     RETURN t.payload;

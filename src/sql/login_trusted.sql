@@ -42,6 +42,7 @@ DECLARE
     of_other_issuer boolean := false;
     tried boolean := false;
     verified_by bigint;
+    tries int := 0;
 BEGIN
     SELECT * INTO t FROM mentalspace.split_token(token);
     IF lower(t.header ->> 'typ') NOT IN ('jwt', 'at+jwt', 'application/jwt', 'application/at+jwt') THEN
@@ -72,7 +73,12 @@ BEGIN
             CONTINUE;
         END IF;
         tried := true;
-        IF mentalspace.jwk_fits(k.jwk, t.signed, t.signature) THEN
+        tries := tries + 1;
+        -- A bound on what a token that names no key can cost.
+        IF tries > 8 THEN
+            PERFORM mentalspace.refuse_token('unknown key', 'the token names no kid, and more than 8 keys could have signed it');
+        END IF;
+        IF mentalspace.jwk_fits(k.jwk, k.id, t.signed, t.signature) THEN
             verified_by := k.id;
             EXIT;
         END IF;

@@ -1,0 +1,2 @@
+-- What is worked out of a key when it is loaded, for the keys that are there.
+UPDATE mentalspace.jwt_key_store SET jwk = jwk;
