@@ -246,6 +246,54 @@ EXECUTE ask;
 RESET request.jwt.claims;
 EXECUTE ask;
 
+-- ---- A variable that was set and has no value any more, in sessions that had not asked before: the next value counts.
+\c
+BEGIN;
+SELECT set_config('request.jwt.claims', NULL, true);
+SELECT who();
+SELECT set_config('request.jwt.claims', claims('0021'), true) IS NOT NULL AS set;
+SELECT who();
+COMMIT;
+SELECT set_config('request.jwt.claims', claims('0022'), false) IS NOT NULL AS set;
+SELECT who();
+\c
+RESET request.jwt.claims;
+SELECT set_config('request.jwt.claim.sub', NULL, false);
+SELECT who();
+SELECT set_config('request.jwt.claims', claims('0023'), false) IS NOT NULL AS set;
+SELECT who();
+SET request.jwt.claim.sub = '00000000-0000-4000-8000-000000000024';
+SELECT who();
+-- claims that nobody read, then none: what a connection pool does
+\c
+BEGIN;
+SELECT set_config('request.jwt.claims', claims('0025'), true) IS NOT NULL AS set;
+COMMIT;
+SELECT who();
+BEGIN;
+SELECT set_config('request.jwt.claims', claims('0026'), true) IS NOT NULL AS set;
+SELECT who();
+ROLLBACK;
+SELECT who();
+-- the session's claims, and none for the transaction
+\c
+SELECT set_config('request.jwt.claims', claims('0027'), false) IS NOT NULL AS set;
+BEGIN;
+SET LOCAL request.jwt.claims TO DEFAULT;
+SELECT who();
+COMMIT;
+SELECT who();
+-- as many variables as before, but others: some went when the library that reserves their names was loaded
+\c
+SELECT set_config('plpgsql.gone_' || i, '1', false) IS NOT NULL AS set FROM generate_series(1, 6) AS i;
+SELECT auth.uid();
+SET client_min_messages = error;
+BEGIN;
+SET LOCAL request.jwt.claims = '{"sub": "00000000-0000-4000-8000-000000000028"}';
+DO $$ BEGIN END $$;
+SELECT auth.uid();
+COMMIT;
+
 -- ---- In parallel workers: one that did not see the variables before, and one whose leader asked already.
 \c
 CREATE TABLE notes AS

@@ -133,6 +133,26 @@ show_claims(void)
 	return text ? text : "";
 }
 
+/* To be called before a placeholder becomes a variable of ours.  guc.c then sets its stacked values again, from the bottom
+ * up, but ignores one whose source ranks below that of the value under it: after SET LOCAL x TO DEFAULT the session's
+ * claims would be back.  So what lies on another value counts as set by the session. */
+void
+rank_stacked_values(const char *name)
+{
+	struct config_generic *placeholder = ms_find_guc(name);
+
+	if (placeholder == nullptr || placeholder->stack == nullptr || placeholder->vartype != PGC_STRING)
+		return;
+	if (placeholder->source < PGC_S_SESSION) {
+		const char *text = *((struct config_string *) placeholder)->variable;
+
+		(void) set_config_option(name, text ? text : "", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	}
+	for (GucStack *entry = placeholder->stack; entry->prev; entry = entry->prev)
+		if (entry->source < PGC_S_SESSION)
+			entry->source = PGC_S_SESSION;
+}
+
 template <int slot>
 void
 define_slot(void)
@@ -141,6 +161,7 @@ define_slot(void)
 
 	if (variable->bound)
 		return;
+	rank_stacked_values(variable->name);
 	if (variable->value)
 		pfree(variable->value);
 	variable->value = nullptr;
@@ -195,7 +216,9 @@ ms_variables_look(void)
 
 		if (variable->bound)
 			continue;
-		const char *text = GetConfigOption(variable->name, true, false);
+		/* Not GetConfigOption(), which does not tell a placeholder without a value, as RESET and rollbacks leave it, from
+		 * none at all: its next value would go unseen, since the count does not change. */
+		char *text = GetConfigOptionByName(variable->name, nullptr, true);
 		if (text == nullptr)
 			continue;
 		if (!parallel)
@@ -207,6 +230,7 @@ ms_variables_look(void)
 			variable->value = copy;
 			auth_claims_generation++;
 		}
+		pfree(text);
 	}
 	/* In parallel mode a set but unbound variable stays to be looked at. */
 	seen_guc_count = parallel ? -2 : ms_guc_count();
@@ -263,6 +287,8 @@ ms_variables_settings_changed(bool refuse)
 void
 ms_variables_catch_up(void)
 {
+	/* A library that is loaded may remove placeholders: the same count need not mean the same variables. */
+	seen_guc_count = -2;
 	if (unlikely(definition_due) && !IsInParallelMode())
 		ms_variables_define();
 }

@@ -30,7 +30,8 @@ void ms_variables_define(void);
 /* Claims source or lock changed; `refuse`: from now on setting a variable may have to be refused. */
 void ms_variables_settings_changed(bool refuse);
 
-/* Defines what could not be defined when they changed.  Called before each run of a query or utility command. */
+/* Defines what could not be defined when they changed, and forgets the last look.  Called before each run of a query or
+ * utility command. */
 void ms_variables_catch_up(void);
 
 /* At the end of the module's initialisation. */
