@@ -19,7 +19,9 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
                (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
                to_regrole('service_role') AS service_role,
                -- a variable that the module has not defined is not shown
-               EXISTS (SELECT FROM pg_settings WHERE name = 'mentalspace.auth_lock') AS loaded
+               EXISTS (SELECT FROM pg_settings WHERE name = 'mentalspace.auth_lock') AS loaded,
+               -- of the trusted flavour, see apply_claims_source()
+               (SELECT prosrc LIKE '%sealed_uid()%' FROM pg_proc WHERE oid = to_regprocedure('auth.uid()')) AS sealed
     ), here AS (
         -- asked only where it loads nothing
         SELECT s.*, CASE WHEN s.loaded THEN mentalspace.audit_outlet_name() ELSE 'off' END AS outlet FROM session AS s
@@ -47,8 +49,9 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
             CASE WHEN native THEN 'mentalspace.login(): HS, RS, PS and ES 256 to 512, EdDSA'
                  ELSE 'mentalspace.login(): HS, RS and PS 256 to 512, ES256, ES384, EdDSA (Ed25519); the trusted flavour cannot verify ES512 and Ed448' END),
         (7, 'claims that cannot be forged', loaded AND current_setting('mentalspace.auth_claims_source',
-                true) = 'verified',
-            CASE WHEN NOT native THEN 'in the trusted flavour whoever can run SQL can set request.jwt.claims'
+                true) = 'verified' OR NOT native AND sealed,
+            CASE WHEN NOT native AND sealed THEN 'auth_claims_source in mentalspace.auth_settings is verified: claims count by the seal that login() gives them'
+                 WHEN NOT native THEN 'whoever can run SQL can set request.jwt.claims: set auth_claims_source to verified in mentalspace.auth_settings'
                  WHEN loaded THEN format('mentalspace.auth_claims_source is %s',
                          current_setting('mentalspace.auth_claims_source', true))
                  ELSE 'the library is not loaded in this session: it takes session_preload_libraries, which provision() sets' END),
@@ -56,7 +59,7 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
                 OR current_setting('mentalspace.auth_lock', true) = 'auto'
                         AND current_setting('mentalspace.auth_claims_source', true) = 'verified'),
             CASE WHEN NOT native
-                    THEN 'the trusted flavour has no hooks: whoever can run SQL can undo the role that login() took'
+                    THEN 'the trusted flavour has no hooks: whoever can run SQL can take any role that the login role may; where claims are sealed that brings no identity'
                  WHEN loaded THEN format('mentalspace.auth_lock is %s', current_setting('mentalspace.auth_lock', true))
                  ELSE 'the library is not loaded in this session: it takes session_preload_libraries, which provision() sets' END),
         (9, 'names in migrations', native,

@@ -5,8 +5,9 @@
 -- only the owner writes.
 CREATE TABLE mentalspace.auth_settings (
     name  text PRIMARY KEY CHECK (name IN ('auth_issuers', 'auth_audience', 'auth_leeway', 'auth_max_token_bytes',
-                                           'auth_allowed_roles', 'auth_sync_users')),
-    value text NOT NULL
+                                           'auth_allowed_roles', 'auth_sync_users', 'auth_claims_source')),
+    value text NOT NULL,
+    CHECK (name <> 'auth_claims_source' OR value IN ('guc', 'verified'))
 );
 COMMENT ON TABLE mentalspace.auth_settings IS 'settings of login() in the trusted flavour, in place of the variables mentalspace.auth_* of the native one';
 COMMENT ON COLUMN mentalspace.auth_settings.name IS 'name of the variable without the prefix mentalspace.';
@@ -15,13 +16,15 @@ SELECT pg_catalog.pg_extension_config_dump('mentalspace.auth_settings', '')
  WHERE EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'mentalspace');
 
 CREATE FUNCTION mentalspace.auth_setting(name text) RETURNS text
-    LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
-    SELECT coalesce((SELECT s.value FROM mentalspace.auth_settings AS s WHERE s.name = $1),
-                    CASE $1 WHEN 'auth_audience' THEN 'authenticated' WHEN 'auth_leeway' THEN '30'
+BEGIN
+    RETURN coalesce((SELECT s.value FROM mentalspace.auth_settings AS s WHERE s.name = auth_setting.name),
+                    CASE auth_setting.name WHEN 'auth_audience' THEN 'authenticated' WHEN 'auth_leeway' THEN '30'
                             WHEN 'auth_max_token_bytes' THEN '16384' WHEN 'auth_allowed_roles' THEN 'anon, authenticated'
-                            WHEN 'auth_sync_users' THEN 'off' ELSE '' END)
-    $$;
+                            WHEN 'auth_sync_users' THEN 'off' WHEN 'auth_claims_source' THEN 'guc' ELSE '' END);
+END
+$$;
 COMMENT ON FUNCTION mentalspace.auth_setting(text) IS 'value of a setting in mentalspace.auth_settings, or its default';
 
 CREATE FUNCTION mentalspace.refuse_token(class text, detail text) RETURNS void

@@ -1,5 +1,5 @@
 -- Verified identity in PL/pgSQL.  The signature and all claims are checked as in the native flavour; what holds the
--- identity afterwards are ordinary variables, which every SQL statement can set: this flavour cannot lock.
+-- identity afterwards are ordinary variables, which every SQL statement can set, and their seals (see seal_trusted.sql).
 CREATE FUNCTION mentalspace.check_claims(claims jsonb) RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
     AS $$
@@ -31,17 +31,17 @@ END
 $$;
 COMMENT ON FUNCTION mentalspace.check_claims(jsonb) IS 'internal to login(): issuer, audience and times';
 
-CREATE FUNCTION mentalspace.verify_jwt(token text) RETURNS jsonb
-    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- All that does not depend on the time or on revocations.
+CREATE FUNCTION mentalspace.verify_signature(token text, OUT claims jsonb, OUT key_id bigint)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
     AS $$
+#variable_conflict use_variable
 DECLARE
     t record;
     k record;
-    claims jsonb;
     issuer_has_keys boolean;
     of_other_issuer boolean := false;
     tried boolean := false;
-    verified_by bigint;
     tries int := 0;
 BEGIN
     SELECT * INTO t FROM mentalspace.split_token(token);
@@ -79,15 +79,40 @@ BEGIN
             PERFORM mentalspace.refuse_token('unknown key', 'the token names no kid, and more than 8 keys could have signed it');
         END IF;
         IF mentalspace.jwk_fits(k.jwk, k.id, t.signed, t.signature) THEN
-            verified_by := k.id;
+            key_id := k.id;
             EXIT;
         END IF;
     END LOOP;
-    IF verified_by IS NULL THEN
+    IF key_id IS NULL THEN
         PERFORM mentalspace.refuse_token(
             CASE WHEN tried THEN 'bad signature' WHEN of_other_issuer THEN 'wrong issuer' ELSE 'unknown key' END,
             CASE WHEN tried THEN 'the signature does not fit' WHEN of_other_issuer THEN 'the key belongs to another issuer'
                  ELSE 'there is no key for this algorithm and kid' END);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION mentalspace.verify_signature(text) IS 'internal to login(): the claims of a token and the key that signed it';
+REVOKE ALL ON FUNCTION mentalspace.verify_signature(text) FROM PUBLIC;
+
+CREATE FUNCTION mentalspace.verify_jwt(token text) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    claims jsonb;
+    verified_by bigint;
+    note text;
+BEGIN
+    -- The same token again: that its signature fits the key was noted, sealed, in a variable of the session.
+    SELECT k.id INTO verified_by FROM mentalspace.jwt_key_store AS k
+     WHERE k.id::text = split_part(current_setting('mentalspace.auth_note', true), ':', 1);
+    note := concat(verified_by, ':', encode(sha256(convert_to(token, 'UTF8')), 'hex'));
+    IF verified_by IS NOT NULL
+       AND mentalspace.seal_of('token', note) = split_part(current_setting('mentalspace.auth_note', true), ':', 2) THEN
+        claims := convert_from(mentalspace.base64url_decode(split_part(token, '.', 2)), 'UTF8');
+    ELSE
+        SELECT v.claims, v.key_id INTO claims, verified_by FROM mentalspace.verify_signature(token) AS v;
+        note := concat(verified_by, ':', encode(sha256(convert_to(token, 'UTF8')), 'hex'));
+        PERFORM set_config('mentalspace.auth_note', concat(verified_by, ':', mentalspace.seal_of('token', note)), false);
     END IF;
     PERFORM mentalspace.check_claims(claims);
 
@@ -137,6 +162,7 @@ CREATE FUNCTION mentalspace.login(token text, scope text) RETURNS uuid
     AS $$
 DECLARE
     claims pg_catalog.jsonb;
+    seals record;
     local boolean := pg_catalog.lower(scope) OPERATOR(pg_catalog.=) 'transaction';
     name pg_catalog.text;
     role pg_catalog.text;
@@ -144,7 +170,12 @@ BEGIN
     IF scope IS NULL OR NOT scope OPERATOR(pg_catalog.=) ANY (ARRAY['transaction', 'session']) THEN
         RAISE EXCEPTION 'scope must be "transaction" or "session"' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    claims := mentalspace.verify_jwt(token);
+    IF NOT local AND mentalspace.auth_setting('auth_claims_source') OPERATOR(pg_catalog.=) 'verified' THEN
+        RAISE EXCEPTION 'a verified identity ends with its transaction' USING ERRCODE = 'feature_not_supported',
+            HINT = 'Call mentalspace.login(token) at the start of each transaction.';
+    END IF;
+    seals := mentalspace.sealed_login(token);
+    claims := seals.claims;
     role := claims OPERATOR(pg_catalog.->>) 'role';
     IF role IS NULL OR NOT role OPERATOR(pg_catalog.=) ANY (pg_catalog.regexp_split_to_array(
            pg_catalog.btrim(mentalspace.auth_setting('auth_allowed_roles')), '\s*,\s*')) THEN
@@ -153,14 +184,16 @@ BEGIN
                          AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')) THEN
         PERFORM mentalspace.refuse_token('role not allowed', 'the session''s login role is not a member of the role that the token names');
     END IF;
-    -- Triggers on auth.users run under nobody's identity, as they do in Supabase.
-    PERFORM pg_catalog.set_config('request.jwt.claims', '', local);
-    PERFORM pg_catalog.set_config('request.jwt.claim', '', local);
-    FOREACH name IN ARRAY ARRAY['sub', 'role', 'email', 'aal', 'app_metadata', 'aud', 'exp', 'iat', 'is_anonymous', 'iss',
-                                'phone', 'session_id', 'user_metadata'] LOOP
-        PERFORM pg_catalog.set_config(pg_catalog.concat('request.jwt.claim.', name), '', local);
-    END LOOP;
-    PERFORM mentalspace.sync_user_of(token);
+    IF mentalspace.auth_setting('auth_sync_users')::boolean THEN
+        -- Triggers on auth.users run under nobody's identity, as they do in Supabase.
+        PERFORM pg_catalog.set_config('request.jwt.claims', '', local);
+        PERFORM pg_catalog.set_config('request.jwt.claim', '', local);
+        FOREACH name IN ARRAY ARRAY['sub', 'role', 'email', 'aal', 'app_metadata', 'aud', 'exp', 'iat', 'is_anonymous', 'iss',
+                                    'phone', 'session_id', 'user_metadata'] LOOP
+            PERFORM pg_catalog.set_config(pg_catalog.concat('request.jwt.claim.', name), '', local);
+        END LOOP;
+        PERFORM mentalspace.sync_user_of(token);
+    END IF;
     PERFORM pg_catalog.set_config('request.jwt.claims', claims::pg_catalog.text, local);
     PERFORM pg_catalog.set_config('request.jwt.claim', claims::pg_catalog.text, local);
     FOREACH name IN ARRAY ARRAY['sub', 'role', 'email', 'aal', 'app_metadata', 'aud', 'exp', 'iat', 'is_anonymous', 'iss',
@@ -168,6 +201,8 @@ BEGIN
         PERFORM pg_catalog.set_config(pg_catalog.concat('request.jwt.claim.', name),
                                       COALESCE(claims OPERATOR(pg_catalog.->>) name, ''), local);
     END LOOP;
+    PERFORM pg_catalog.set_config('mentalspace.auth_seal_claims', seals.claims_seal, local),
+            pg_catalog.set_config('mentalspace.auth_seal_sub', seals.sub_seal, local);
     PERFORM pg_catalog.set_config('role', role, local);
     RETURN (claims OPERATOR(pg_catalog.->>) 'sub')::pg_catalog.uuid;
 END
@@ -200,15 +235,18 @@ DECLARE
     claims jsonb;
     was_set boolean := current_setting('request.jwt.claims', true) IS NOT NULL;
     expired boolean;
+    sealed boolean;
 BEGIN
     audit := 'off: the trusted flavour sees no reads but those by mentalspace.read_phi()';
     "session_user" := session_user;
     "current_user" := current_user;
+    sealed := mentalspace.auth_setting('auth_claims_source') = 'verified';
     claims_source := CASE WHEN coalesce(current_setting('request.jwt.claims', true), '') <> ''
                             OR coalesce(current_setting('request.jwt.claim', true), '') <> ''
                             OR coalesce(current_setting('request.jwt.claim.sub', true), '') <> ''
                             OR coalesce(current_setting('request.jwt.claim.role', true), '') <> ''
-                            OR coalesce(current_setting('request.jwt.claim.email', true), '') <> '' THEN 'guc' ELSE 'none' END;
+                            OR coalesce(current_setting('request.jwt.claim.email', true), '') <> ''
+                          THEN CASE WHEN sealed THEN 'verified' ELSE 'guc' END ELSE 'none' END;
     IF claims_source = 'none' THEN
         problem := CASE WHEN was_set THEN 'no claims are set in this transaction; those of an earlier one ended with it'
                         ELSE 'no claims are set: request.jwt.claims was not set in this session' END;
@@ -225,18 +263,28 @@ BEGIN
             expires_at := CASE WHEN jsonb_typeof(claims -> 'exp') = 'number' AND (claims ->> 'exp')::numeric BETWEEN 1 AND 253402300799
                                THEN to_timestamp((claims ->> 'exp')::float8) END;
         END IF;
-    EXCEPTION WHEN data_exception THEN
-        problem := 'the claims are not valid JSON';
-        RETURN;
+    EXCEPTION
+        WHEN data_exception THEN
+            problem := 'the claims are not valid JSON';
+            RETURN;
+        WHEN insufficient_privilege THEN
+            claims_source := 'none';
+            problem := 'the claims were not set by mentalspace.login() in this transaction, so nobody believes them';
+            RETURN;
     END;
     BEGIN
         uid := auth.uid();
-    EXCEPTION WHEN data_exception THEN
-        problem := 'sub is not a uuid';
-        RETURN;
+    EXCEPTION
+        WHEN data_exception THEN
+            problem := 'sub is not a uuid';
+            RETURN;
+        WHEN insufficient_privilege THEN
+            claims_source := 'none';
+            problem := 'the claims were not set by mentalspace.login() in this transaction, so nobody believes them';
+            RETURN;
     END;
     expired := coalesce(expires_at < clock_timestamp(), false);
-    problem := CASE WHEN uid IS NOT NULL AND expired THEN 'the token expired; claims that are set as variables are believed all the same'
+    problem := CASE WHEN uid IS NOT NULL AND expired AND NOT sealed THEN 'the token expired; claims that are set as variables are believed all the same'
                     WHEN uid IS NOT NULL THEN NULL
                     WHEN jsonb_typeof(claims) <> 'object' THEN 'the claims are not a JSON object'
                     WHEN expired THEN 'the claims have no sub, and the token expired'

@@ -7,8 +7,3 @@
 -- go on as they are until audit_table() is called again.
 DROP FUNCTION mentalspace.audit_sync_trigger(regclass, name, text, boolean);
 DROP FUNCTION mentalspace.audit_trigger_places(regclass);
--- Of the trusted flavour.
-DROP FUNCTION IF EXISTS mentalspace.audit_patient(regclass, text, jsonb), mentalspace.audit_row_key(regclass, jsonb),
-    mentalspace.audit_redact(jsonb, record, text[]);
-DROP FUNCTION IF EXISTS mentalspace.jwk_fits(jsonb, bytea, bytea), mentalspace.read_jwk(jsonb),
-    mentalspace.rsa_fits(text, bytea, bytea, bytea, bytea);
