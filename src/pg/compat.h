@@ -215,6 +215,18 @@ ms_mutate_query(Query *query, MsMutator mutator, void *context, int flags)
 	return query_tree_mutator(query, MS_MUTATOR(mutator), context, flags);
 }
 
+typedef bool (*MsPlanStateWalker)(struct PlanState *node, void *context);
+
+static inline bool
+ms_walk_planstate(struct PlanState *node, MsPlanStateWalker walker, void *context)
+{
+#if PG_VERSION_NUM < 160000
+	return planstate_tree_walker(node, reinterpret_cast<MsRawWalker>(reinterpret_cast<void *>(walker)), context);
+#else
+	return planstate_tree_walker(node, walker, context);
+#endif
+}
+
 /* ExecutorRun lost its last argument in 18. */
 #if PG_VERSION_NUM < 180000
 #define MS_EXECUTE_ONCE_PARAMETER , bool execute_once

@@ -10,8 +10,6 @@ extern "C" {
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "tcop/utility.h"
-#include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 }
 
@@ -20,48 +18,6 @@ uint64 rls_activity = 0;
 static ExecutorStart_hook_type next_executor_start = nullptr;
 static ExecutorRun_hook_type next_executor_run = nullptr;
 static ProcessUtility_hook_type next_process_utility = nullptr;
-
-/* Whether every fact, and every item that was evaluated in `running`, has the same value under the active snapshot. */
-static bool
-facts_hold(const RlsCarrier *carrier, ParamListInfo outer, const RlsRun *running = nullptr)
-{
-	RlsRun *run = rls_make_run(carrier->items, carrier->base, outer);
-	bool *wanted = (bool *) palloc0(sizeof(bool) * run->count);
-	bool *failed = (bool *) palloc0(sizeof(bool) * run->count);
-	ListCell *cell;
-
-	foreach(cell, carrier->facts)
-		wanted[intVal(linitial((List *) lfirst(cell)))] = true;
-	for (int i = 0; running != nullptr && i < run->count; i++)
-		wanted[i] |= running->items[i].evaluated;
-	rls_evaluate_guarded(run, wanted, failed);
-	for (int i = 0; running != nullptr && i < run->count; i++) {
-		const RlsItem *before = &running->items[i];
-		const RlsItem *now = &run->items[i];
-		int16 length;
-		bool by_value;
-
-		if (!before->evaluated)
-			continue;
-		if (failed[i] || before->value.isnull != now->value.isnull)
-			return false;
-		get_typlenbyval(now->type, &length, &by_value);
-		if (!now->value.isnull && !datumIsEqual(before->value.value, now->value.value, by_value, length))
-			return false;
-	}
-	foreach(cell, carrier->facts) {
-		int index = intVal(linitial((List *) lfirst(cell)));
-		Const *value = (Const *) lsecond((List *) lfirst(cell));
-		RlsItem *item = &run->items[index];
-
-		if (failed[index] || item->value.isnull != value->constisnull)
-			return false;
-		if (!value->constisnull &&
-			!datumIsEqual(item->value.value, value->constvalue, value->constbyval, value->constlen))
-			return false;
-	}
-	return true;
-}
 
 /* Whether the plan was made just now, under the snapshot that it is to be executed with. */
 static bool
@@ -104,6 +60,22 @@ evaluate_for_workers(const RlsCarrier *carrier, RlsRun *run)
 	return true;
 }
 
+/* Facts are values like others for what still refers to them. */
+static void
+take_facts(RlsRun *run, const RlsCarrier *carrier)
+{
+	ListCell *cell;
+
+	foreach(cell, carrier->facts) {
+		RlsItem *item = &run->items[intVal(linitial((List *) lfirst(cell)))];
+		const Const *value = (const Const *) lsecond((List *) lfirst(cell));
+
+		item->value.value = value->constvalue;
+		item->value.isnull = value->constisnull;
+		item->evaluated = true;
+	}
+}
+
 /* The run of a plan that has items; may plan anew.  NULL where the plan has none in the end. */
 static RlsRun *
 prepare_run(QueryDesc *desc, int eflags, RlsCarrier *carrier)
@@ -119,18 +91,20 @@ prepare_run(QueryDesc *desc, int eflags, RlsCarrier *carrier)
 		if (!fresh) {
 			bool parallel = IsInParallelMode();
 
-			if ((parallel || !facts_hold(carrier, desc->params)) &&
+			if ((parallel || !rls_facts_hold(carrier, desc->params)) &&
 				!plan_anew(desc, carrier, carrier->cursor_options | scroll, !parallel))
 				return nullptr;
 		}
 	}
 
 	RlsRun *run = rls_make_run(carrier->items, carrier->base, desc->params);
+	take_facts(run, carrier);
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && desc->plannedstmt->parallelModeNeeded &&
 		!evaluate_for_workers(carrier, run)) {
 		if (!plan_anew(desc, carrier, (carrier->cursor_options | scroll) & ~CURSOR_OPT_PARALLEL_OK, !IsInParallelMode()))
 			return nullptr;
 		run = rls_make_run(carrier->items, carrier->base, desc->params);
+		take_facts(run, carrier);
 	}
 
 	/* Whoever may evaluate a fact was asked when it was evaluated; what the facts made superfluous is checked all the same. */
@@ -169,8 +143,8 @@ start_with_items(QueryDesc *desc, int eflags, RlsCarrier *carrier)
 		desc->params = run->params;
 		run->carrier = (RlsCarrier *) palloc(sizeof(RlsCarrier));
 		*run->carrier = *carrier;
-		run->user = GetUserId();
-		run->identity = ms_identity_generation();
+		run->watched = carrier->runs_code;
+		rls_take_identity(run);
 	}
 	MemoryContextSwitchTo(old);
 	if (run != nullptr && rls_explained != nullptr && rls_explained->items == NIL && rls_evaluation_depth == 0) {
@@ -183,6 +157,11 @@ start_with_items(QueryDesc *desc, int eflags, RlsCarrier *carrier)
 	else
 		standard_ExecutorStart(desc, eflags);
 	MemoryContextSetParent(context, desc->estate->es_query_cxt);
+	if (run != nullptr) {
+		run->estate = desc->estate;
+		if (run->watched && run->carrier->facts != NIL && (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+			rls_guard_scans(run, desc->planstate);
+	}
 	desc->params = outer;
 }
 
@@ -203,36 +182,22 @@ ms_rls_executor_start(QueryDesc *desc, int eflags)
 		standard_ExecutorStart(desc, eflags);
 }
 
-/* A cursor may be fetched from on behalf of somebody else than it was opened for.  It goes on only if everything that it
- * was planned with, or has asked for already, is the same for them: rows are never chosen by a mixture of two users. */
-static void
-confirm_again(QueryDesc *desc, RlsRun *run)
-{
-	PushActiveSnapshot(desc->estate->es_snapshot);
-	bool hold = !IsInParallelMode() && facts_hold(run->carrier, run->outer, run);
-	PopActiveSnapshot();
-	if (!hold)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_CURSOR_STATE),
-				 errmsg("row level security of this cursor was settled for another user"),
-				 errdetail("The user or the claims changed after the cursor was opened, and its policies give other answers now."),
-				 errhint("Open the cursor again.")));
-	run->user = GetUserId();
-	run->identity = ms_identity_generation();
-}
-
 static void
 ms_rls_executor_run(QueryDesc *desc, ScanDirection direction, uint64 count MS_EXECUTE_ONCE_PARAMETER)
 {
 	RlsRun *run = rls_run_of(desc->estate->es_param_list_info);
+	bool is_execution = run != nullptr && run->carrier != nullptr;
 
-	if (run != nullptr && run->carrier != nullptr &&
-		(run->user != GetUserId() || run->identity != ms_identity_generation()))
-		confirm_again(desc, run);
+	/* A cursor may be fetched from on behalf of somebody else than it was opened for. */
+	if (is_execution && rls_is_of_others(run))
+		rls_confirm_again(run);
 	if (next_executor_run != nullptr)
 		next_executor_run(desc, direction, count MS_EXECUTE_ONCE);
 	else
 		standard_ExecutorRun(desc, direction, count MS_EXECUTE_ONCE);
+	/* What facts made superfluous looked at no row: rows may be missing. */
+	if (is_execution && run->carrier->facts != NIL && rls_is_of_others(run))
+		rls_confirm_again(run);
 }
 
 static void

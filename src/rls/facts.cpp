@@ -18,6 +18,7 @@ extern "C" {
 #include "parser/parsetree.h"
 #include "utils/array.h"
 #include "utils/datum.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -92,6 +93,20 @@ price_to_keep(const RlsRewrite *rewrite, const RlsRun *run, int index)
 	return makeConst(FLOAT8OID, -1, InvalidOid, sizeof(float8), Float8GetDatum(price), false, FLOAT8PASSBYVAL);
 }
 
+static Node *put_in_mutator(Node *node, void *context);
+
+/* Not into what new rows are checked with: triggers come first, and may change who asks. */
+static Query *
+put_in_query(Query *query, PutIn *put)
+{
+	List *checks = query->withCheckOptions;
+
+	query->withCheckOptions = NIL;
+	query = ms_mutate_query(query, put_in_mutator, put, 0);
+	query->withCheckOptions = checks;
+	return query;
+}
+
 static Node *
 put_in_mutator(Node *node, void *context)
 {
@@ -100,7 +115,7 @@ put_in_mutator(Node *node, void *context)
 	if (node == nullptr)
 		return nullptr;
 	if (IsA(node, Query))
-		return (Node *) ms_mutate_query((Query *) node, put_in_mutator, context, 0);
+		return (Node *) put_in_query((Query *) node, put);
 	if (IsA(node, Param)) {
 		Param *param = (Param *) node;
 		int index = param->paramid - put->run->base - 1;
@@ -141,7 +156,7 @@ rls_put_in(Query *query, const RlsRewrite *rewrite, RlsRun *run, List **facts)
 {
 	PutIn put = {rewrite, run, *facts, InvalidOid};
 
-	query = ms_mutate_query(query, put_in_mutator, &put, 0);
+	query = put_in_query(query, &put);
 	*facts = put.facts;
 	return query;
 }
@@ -151,8 +166,43 @@ rls_put_in(Query *query, const RlsRewrite *rewrite, RlsRun *run, List **facts)
 struct ParamSearch {
 	int base;
 	int highest;
+	bool changes_identity;
+	bool *runs_code;         /* out, where wanted */
 	Bitmapset *found;
 };
+
+/* set_config(), which can set claims, role and whatever else a policy reads; login() and logout(). */
+static bool
+changes_identity(Oid function)
+{
+	if (function == F_SET_CONFIG)
+		return true;
+	if (function < FirstNormalObjectId || func_volatile(function) != PROVOLATILE_VOLATILE)
+		return false;
+	if (get_func_namespace(function) != get_namespace_oid("mentalspace", true))
+		return false;
+	const char *name = get_func_name(function);
+	return strcmp(name, "login") == 0 || strcmp(name, "logout") == 0;
+}
+
+/* Whether a function might run what users wrote, which might change the identity: all but PostgreSQL's own, of which those
+ * that run queries are not parallel safe, and ours. */
+static bool
+may_run_code(Oid function, void *context)
+{
+	(void) context;
+	if (function < FirstNormalObjectId)
+		return func_parallel(function) != PROPARALLEL_SAFE;
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
+	bool ours = form->prolang == ClanguageId && form->provolatile != PROVOLATILE_VOLATILE &&
+		(form->pronamespace == get_namespace_oid("auth", true) ||
+		 form->pronamespace == get_namespace_oid("mentalspace", true));
+	ReleaseSysCache(tuple);
+	return !ours;
+}
 
 static bool
 params_walker(Node *node, void *context)
@@ -161,8 +211,15 @@ params_walker(Node *node, void *context)
 
 	if (node == nullptr)
 		return false;
-	if (IsA(node, Query))
+	if (IsA(node, Query)) {
+		/* Triggers come with writes. */
+		if (search->runs_code != nullptr && ((Query *) node)->commandType != CMD_SELECT)
+			*search->runs_code = true;
 		return ms_walk_query((Query *) node, params_walker, context, 0);
+	}
+	if (search->runs_code != nullptr && !*search->runs_code &&
+		(IsA(node, CoerceToDomain) || check_functions_in_node(node, may_run_code, nullptr)))
+		*search->runs_code = true;
 	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXTERN) {
 		int id = ((Param *) node)->paramid;
 
@@ -171,15 +228,18 @@ params_walker(Node *node, void *context)
 		if (id > search->base)
 			search->found = bms_add_member(search->found, id - search->base - 1);
 	}
+	if (IsA(node, FuncExpr) && search->base == INT_MAX && changes_identity(((FuncExpr *) node)->funcid))
+		search->changes_identity = true;
 	return ms_walk_expression(node, params_walker, context);
 }
 
 int
-rls_highest_param(Query *query)
+rls_highest_param(Query *query, bool *changes_identity)
 {
-	ParamSearch search = {INT_MAX, 0, nullptr};
+	ParamSearch search = {INT_MAX, 0, false, nullptr, nullptr};
 
 	(void) params_walker((Node *) query, &search);
+	*changes_identity = search.changes_identity;
 	return search.highest;
 }
 
@@ -191,7 +251,7 @@ rls_note_references(RlsRewrite *rewrite)
 
 	rewrite->references = (Bitmapset **) palloc0(sizeof(Bitmapset *) * list_length(rewrite->items));
 	foreach(cell, rewrite->items) {
-		ParamSearch search = {rewrite->base, 0, nullptr};
+		ParamSearch search = {rewrite->base, 0, false, nullptr, nullptr};
 		Node *item = (Node *) lfirst(cell);
 
 		(void) params_walker(IsA(item, List) ? (Node *) lsecond((List *) item) : item, &search);
@@ -200,12 +260,13 @@ rls_note_references(RlsRewrite *rewrite)
 }
 
 List *
-rls_live_items(Query *query, const RlsRewrite *rewrite)
+rls_live_items(Query *query, const RlsRewrite *rewrite, bool *runs_code)
 {
-	ParamSearch search = {rewrite->base, 0, nullptr};
+	ParamSearch search = {rewrite->base, 0, false, runs_code, nullptr};
 	List *live = NIL;
 	int index = -1;
 
+	*runs_code = query->commandType != CMD_SELECT;
 	(void) params_walker((Node *) query, &search);
 	/* An item refers only to items that were made before it. */
 	for (index = list_length(rewrite->items) - 1; index >= 0; index--)

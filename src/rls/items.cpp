@@ -1,6 +1,7 @@
 /* Items at run time: their values, on first use, and the carrier that brings them from the planner to the executor. */
 #include "pg/prelude.h"
 
+#include "auth/identity.h"
 #include "rls/function_cache.h"
 #include "rls/items.h"
 
@@ -267,6 +268,33 @@ rls_check_permissions(RlsRun *run, int index)
 		compile_item(run, item);
 }
 
+bool
+rls_is_of_others(const RlsRun *run)
+{
+	return run->identity != ms_identity_generation() || run->user != GetUserId();
+}
+
+void
+rls_take_identity(RlsRun *run)
+{
+	run->identity = ms_identity_generation();
+	run->user = GetUserId();
+}
+
+void
+rls_identity_changed(RlsRun *run)
+{
+	if (run->carrier != nullptr && (run->carrier->facts != NIL || IsInParallelMode())) {
+		rls_confirm_again(run);
+		return;
+	}
+	for (int i = 0; i < run->count; i++)
+		run->items[i].evaluated = false;
+	/* Workers are gone, or the identity could not have changed. */
+	run->sealed = false;
+	rls_take_identity(run);
+}
+
 static ParamExternData *
 fetch_param(ParamListInfo params, int paramid, bool speculative, ParamExternData *workspace)
 {
@@ -275,6 +303,8 @@ fetch_param(ParamListInfo params, int paramid, bool speculative, ParamExternData
 	if (paramid > run->base) {
 		int index = paramid - run->base - 1;
 
+		if (run->watched && !speculative && unlikely(rls_is_of_others(run)))
+			rls_identity_changed(run);
 		if (run->items[index].evaluated || (!speculative && !run->sealed))
 			return rls_item_value(run, index);
 	} else if (run->outer != nullptr && paramid <= run->outer->numParams) {
@@ -308,6 +338,7 @@ rls_make_run(List *items, int base, ParamListInfo outer)
 	run->outer = outer;
 	run->base = base;
 	run->count = list_length(items);
+	rls_take_identity(run);
 	run->items = (RlsItem *) palloc0(sizeof(RlsItem) * run->count);
 	foreach(cell, items) {
 		RlsItem *item = &run->items[index++];
@@ -469,7 +500,7 @@ rls_attach_carrier(PlannedStmt *stmt, const RlsCarrier *carrier)
 	rte->values_lists = carrier->facts;
 	rte->coltypmods = list_make4_int(carrier->base, carrier->cursor_options, (int) (carrier->serial >> 32),
 									 (int) carrier->serial);
-	rte->coltypmods = list_concat(rte->coltypmods, carrier->live);
+	rte->coltypmods = list_concat(lappend_int(rte->coltypmods, carrier->runs_code), carrier->live);
 	stmt->rtable = lappend(stmt->rtable, rte);
 }
 
@@ -487,6 +518,7 @@ rls_find_carrier(PlannedStmt *stmt, RlsCarrier *carrier)
 	carrier->base = linitial_int(rte->coltypmods);
 	carrier->cursor_options = lsecond_int(rte->coltypmods);
 	carrier->serial = ((uint64) (uint32) lthird_int(rte->coltypmods) << 32) | (uint32) lfourth_int(rte->coltypmods);
-	carrier->live = list_copy_tail(rte->coltypmods, 4);
+	carrier->runs_code = list_nth_int(rte->coltypmods, 4) != 0;
+	carrier->live = list_copy_tail(rte->coltypmods, 5);
 	return true;
 }

@@ -18,6 +18,7 @@
 
 extern "C" {
 #include "executor/execdesc.h"
+#include "nodes/execnodes.h"
 #include "nodes/params.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
@@ -58,13 +59,16 @@ struct RlsRun {
 	int count;
 	int checked_count;       /* functions that the user was found to be allowed to call */
 	Oid checked[8];
+	bool watched;            /* whoever asks may be somebody else from one row to the next */
 	bool sealed;             /* nothing is evaluated any more: workers have been sent the values */
 	RlsItem *items;
 	RlsFunction *functions;
 	ExprContext *econtext;
-	struct RlsCarrier *carrier;   /* of an execution: what it runs, and for whom it was confirmed */
-	Oid user;
+	Oid user;                /* whose values these are, and whom the facts were confirmed for */
 	uint64 identity;
+	struct RlsCarrier *carrier;   /* of an execution: what it runs */
+	EState *estate;
+	ExecProcNodeMtd *guarded;     /* by plan_node_id: what a scan of a plan with facts does */
 };
 
 /* A run over a list of items (Node expressions, or List(Param, PlannedStmt)).  Lives in the current memory context. */
@@ -72,6 +76,12 @@ RlsRun *rls_make_run(List *items, int base, ParamListInfo outer);
 
 /* The run whose parameters these are, or NULL. */
 RlsRun *rls_run_of(ParamListInfo params);
+
+/* Somebody else asks than those whose values these are.  Values are forgotten; where the plan was made with facts, it goes
+ * on only if all is the same for them, and raises otherwise. */
+void rls_identity_changed(RlsRun *run);
+void rls_take_identity(RlsRun *run);
+bool rls_is_of_others(const RlsRun *run);
 
 /* The value of an item, evaluated on first use; may raise whatever its functions raise. */
 ParamExternData *rls_item_value(RlsRun *run, int index);
@@ -91,6 +101,7 @@ struct RlsCarrier {
 	List *live;              /* of int: items that the plan itself still refers to */
 	int base;
 	int cursor_options;
+	bool runs_code;          /* the plan calls what may change who asks */
 	uint64 serial;           /* of the planning that made it, 0 where it evaluated nothing */
 };
 
@@ -130,6 +141,17 @@ extern int rls_evaluation_depth;
 
 /* Set while a query is explained: the executor leaves there what the query was started with. */
 extern RlsCarrier *rls_explained;
+
+/* Confirmation: see confirm.cpp. */
+
+/* Whether every fact, and every item that was evaluated in `running`, has the same value under the active snapshot. */
+bool rls_facts_hold(const RlsCarrier *carrier, ParamListInfo outer, const RlsRun *running = nullptr);
+
+/* Raises unless the facts, and what was evaluated, are the same for whoever asks now. */
+void rls_confirm_again(RlsRun *run);
+
+/* Has each row of the plan's scans looked at for a change of who asks. */
+void rls_guard_scans(RlsRun *run, PlanState *root);
 
 void rls_init_explain(void);
 void rls_init_executor(void);

@@ -103,6 +103,7 @@ struct Attempt {
 	PlannedStmt *plan;
 	List *facts;
 	List *live;
+	bool runs_code;
 };
 
 static PlannedStmt *
@@ -113,6 +114,7 @@ finish(Attempt *attempt, Query *original, int cursor_options, uint64 serial)
 	carrier.items = attempt->rewrite.items;
 	carrier.facts = attempt->facts;
 	carrier.live = attempt->live;
+	carrier.runs_code = attempt->runs_code;
 	carrier.original = attempt->facts != NIL || attempt->plan->parallelModeNeeded ? original : nullptr;
 	carrier.base = attempt->rewrite.base;
 	carrier.cursor_options = cursor_options;
@@ -168,7 +170,7 @@ plan_with_facts(Attempt *attempt, Query *query, const char *source, int cursor_o
 		if (cell == nullptr)
 			return;
 	}
-	attempt->live = rls_live_items(query, rewrite);
+	attempt->live = rls_live_items(query, rewrite, &attempt->runs_code);
 	attempt->plan = plan_next(query, source, cursor_options, run->params);
 }
 
@@ -182,7 +184,7 @@ plan_without_facts(Attempt *attempt, Query *query, const char *source, int curso
 	plan_items(rewrite, source);
 	RlsRun *run = rls_make_run(rewrite->items, rewrite->base, params);
 	query = rls_put_in(query, rewrite, run, &attempt->facts);
-	attempt->live = rls_live_items(query, rewrite);
+	attempt->live = rls_live_items(query, rewrite, &attempt->runs_code);
 	attempt->plan = plan_next(query, source, cursor_options, run->params);
 }
 
@@ -190,8 +192,13 @@ PlannedStmt *
 rls_plan(Query *query, const char *source, int cursor_options, ParamListInfo params, bool fold)
 {
 	Attempt attempt = {};
-	int base = rls_highest_param(query);
+	bool changes_identity;
+	int base = rls_highest_param(query, &changes_identity);
 	bool is_point_lookup = rls_is_point_lookup(query);
+
+	/* Each row is for whoever asks when its turn comes: PostgreSQL alone. */
+	if (changes_identity)
+		return plan_next(query, source, cursor_options, params);
 
 	if (params != nullptr && params->numParams > base)
 		base = params->numParams;

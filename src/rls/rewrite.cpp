@@ -193,7 +193,7 @@ known_item(Node *node, RlsRewrite *rewrite, bool root)
 
 	foreach(cell, rewrite->originals) {
 		if (equal(lfirst(cell), node)) {
-			if (root)
+			if (root && !rewrite->in_check)
 				rewrite->roots = bms_add_member(rewrite->roots, index);
 			return (Node *) make_param(node, rewrite, index);
 		}
@@ -257,7 +257,7 @@ make_item(Node *node, RlsRewrite *rewrite, bool has_subquery, bool root)
 		rewrite->items = lappend(rewrite->items, item);
 		rewrite->originals = lappend(rewrite->originals, node);
 	}
-	if (root)
+	if (root && !rewrite->in_check)
 		rewrite->roots = bms_add_member(rewrite->roots, index);
 	return (Node *) make_param(node, rewrite, index);
 }
@@ -464,14 +464,24 @@ rls_take_out(Query *query, RlsRewrite *rewrite)
 
 		rte->securityQuals = (List *) take_out_of_condition((Node *) rte->securityQuals, rewrite);
 	}
-	foreach(cell, query->withCheckOptions) {
+	List *checks = query->withCheckOptions;
+	bool fold = rewrite->fold, in_check = rewrite->in_check;
+
+	rewrite->fold = false;
+	rewrite->in_check = true;
+	foreach(cell, checks) {
 		WithCheckOption *option = (WithCheckOption *) lfirst(cell);
 
 		if (option->kind != WCO_VIEW_CHECK)
 			option->qual = take_out_of_condition(option->qual, rewrite);
+		(void) subqueries_walker(option->qual, rewrite);
 	}
+	rewrite->fold = fold;
+	rewrite->in_check = in_check;
 	if (rls_optimize_quals && query->jointree != nullptr)
 		query->jointree = (FromExpr *) take_out_mutator((Node *) query->jointree, rewrite);
 	/* Subqueries, CTEs and sublinks have tables with policies too. */
+	query->withCheckOptions = NIL;
 	(void) ms_walk_query(query, subqueries_walker, rewrite, 0);
+	query->withCheckOptions = checks;
 }

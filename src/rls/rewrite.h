@@ -13,7 +13,8 @@ struct RlsRewrite {
 	List *items;             /* Node, or List(Param, Query), after planning List(Param, PlannedStmt) */
 	List *originals;         /* what each item was made of, as it stood in the query */
 	bool in_plain_item;      /* while a root item without subqueries is made: nothing in it depends on a row */
-	Bitmapset *roots;        /* items that stand in the query itself, not only inside other items */
+	bool in_check;           /* in what new rows are checked with, which is not settled beforehand */
+	Bitmapset *roots;        /* items that stand in conditions of the query itself, not only inside other items */
 	Bitmapset *array_items;  /* items that are arrays of keys */
 	Bitmapset **references;  /* items that each item refers to */
 	List *relations;         /* what the items' plans depend on, as in PlannedStmt */
@@ -32,11 +33,12 @@ Query *rls_put_in(Query *query, const RlsRewrite *rewrite, RlsRun *run, List **f
 /* Fills `references`; before the items' subqueries are planned. */
 void rls_note_references(RlsRewrite *rewrite);
 
-/* Items that the query, or items that it uses, still refer to. */
-List *rls_live_items(Query *query, const RlsRewrite *rewrite);
+/* Items that the query, or items that it uses, still refer to; and whether the query runs what users wrote. */
+List *rls_live_items(Query *query, const RlsRewrite *rewrite, bool *runs_code);
 
 /* Whether the query looks up rows of one table by equality with all columns of its primary key. */
 bool rls_is_point_lookup(Query *query);
 
-/* Highest number of an external parameter in the query, 0 where it has none. */
-int rls_highest_param(Query *query);
+/* Highest number of an external parameter in the query, 0 where it has none; and whether the query calls a function that
+ * changes the identity. */
+int rls_highest_param(Query *query, bool *changes_identity);

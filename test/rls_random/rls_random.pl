@@ -7,7 +7,10 @@
 # A case is one statement of one user under one set of policies; its output, the table's contents after it and its
 # SQLSTATE are compared for off (PostgreSQL alone), hoist and full.  PostgreSQL's planner evaluates STABLE functions for its
 # estimates, and may raise there what no row asked for: where EXPLAIN alone raises with off, the others may do without that
-# error, and such cases are counted apart.  The seed is printed, and the script of a schema that differs is kept in FILE.  Connects as PG* says; makes and drops a schema of its own, and the role rls_random_user.
+# error, and such cases are counted apart.  In some schemas statements change the identity while they run, before rows of
+# tables with policies are looked at; such a statement may end in 55000 instead.  The seed is printed, and the script of a
+# schema that differs is kept in FILE.  Connects as PG* says; makes and drops a schema of its own; the roles rls_random_user
+# and rls_random_other must be there.
 use strict;
 use warnings;
 use Getopt::Long;
@@ -26,6 +29,9 @@ my @roles = qw(admin staff billing guest);
 # has_role() may not be executed.  PostgreSQL does not ask who may execute what a literal false makes superfluous; with
 # rls_optimize it is asked, so there are no such literals then.
 my $revoked;
+# Statements may change the identity.  PostgreSQL evaluates (SELECT auth.uid()) once, and we as we do auth.uid(): no such
+# conditions then.
+my $changing;
 
 # ---- conditions ----
 
@@ -36,9 +42,10 @@ sub fixed
 {
 	my ($depth) = @_;
 	my $role = pick(@roles);
+	return "current_user = 'rls_random_user'" if $changing && chance(0.1);
 	my @leaf = (
 		"has_role(auth.uid(), '$role')", "has_role(auth.uid(), '$role')", "is_role_plpgsql('$role')",
-		"has_role_invoker(auth.uid(), '$role')", "(SELECT has_role(auth.uid(), '$role'))",
+		"has_role_invoker(auth.uid(), '$role')", $changing ? "has_role(current_uid(), '$role')" : "(SELECT has_role(auth.uid(), '$role'))",
 		"auth.role() = 'authenticated'", "auth.jwt() ->> 'aal' = 'aal" . pick(1, 2) . "'", "auth.uid() IS NOT NULL",
 		"(auth.jwt() ->> 'org')::int = " . pick(1 .. 3), "immutable_true(" . pick('true', 'false', 'NULL') . ")",
 		"raises_for('$role')", "strict_check(auth.uid(), " . pick("'$role'", 'NULL') . ")",
@@ -58,7 +65,7 @@ sub condition
 	my ($t, $depth) = @_;
 	if ($depth <= 0 || chance(0.25)) {
 		return pick(
-			"$t.owner = auth.uid()", "auth.uid() = $t.owner", "$t.owner = (SELECT auth.uid())", "$t.owner = current_uid()",
+			"$t.owner = auth.uid()", "auth.uid() = $t.owner", $changing ? "$t.owner = auth.uid()" : "$t.owner = (SELECT auth.uid())", "$t.owner = current_uid()",
 			"$t.org = (auth.jwt() ->> 'org')::int", "$t.org IN (SELECT org FROM members WHERE user_id = auth.uid())",
 			"$t.org = ANY (my_orgs())", "$t.kind = 'open'", "$t.id > " . pick(1 .. 30), "volatile_check($t.id)",
 			"EXISTS (SELECT 1 FROM parents p WHERE p.id = $t.parent AND p.owner = auth.uid())",
@@ -73,6 +80,12 @@ sub condition
 	}
 	return "NOT (" . condition($t, $depth - 1) . ")" if chance(0.1);
 	return "(" . condition($t, $depth - 1) . pick(' AND ', ' OR ', ' OR ') . condition($t, $depth - 1) . ")";
+}
+
+sub claims
+{
+	return sprintf('{"sub": "%s", "role": "authenticated", "aal": "aal%d", "org": %s}', pick(@users), pick(1, 2),
+				   pick(1 .. 4, $changing ? 1 : '"x"', 'null'));
 }
 
 sub policies
@@ -127,12 +140,35 @@ sub statement
 		"SELECT id FROM docs ORDER BY id FOR UPDATE", "SELECT plpgsql_count(" . pick(1 .. 4) . "), plpgsql_count(" . pick(1 .. 4) . ")");
 }
 
+# A statement in which the identity becomes another before a table with policies is read or written.
+sub changing_statement
+{
+	my ($claims) = @_;
+	my $change = pick("become('$claims')", "become('$claims')", "become_inside('$claims')", "become_other_role()",
+					  "set_config('request.jwt.claims', '$claims', true) IS NOT NULL");
+	my $t = pick('docs', 'docs', 'parted', 'docs_view');
+	my $row = sprintf("%d, %s, %s, %s, '%s'", pick(1 .. 60), constant_uuid(), pick(1 .. 4), pick(1 .. 10, 'NULL'), pick('open', 'closed'));
+	return pick(
+		"SELECT $change, (SELECT string_agg(id::text, ',' ORDER BY id) FROM $t " . where($t) . ")",
+		"SELECT $change, (SELECT count(*) FROM $t " . where($t) . "), become('$claims'), (SELECT count(*) FROM docs)",
+		"SELECT 0 FROM (SELECT $change OFFSET 0) s UNION ALL SELECT id FROM $t " . where($t),
+		"WITH b AS MATERIALIZED (SELECT $change AS b) SELECT b, (SELECT count(*) FROM $t " . where($t) . ") FROM b",
+		"SELECT $change, plpgsql_count(" . pick(1 .. 4) . ")",
+		"INSERT INTO docs SELECT $row, 'x' WHERE $change",
+		"INSERT INTO docs VALUES ($row, '$claims')", "INSERT INTO docs VALUES ($row, '$claims') RETURNING id",
+		"INSERT INTO docs VALUES ($row, '$claims') ON CONFLICT (id) DO UPDATE SET note = 'y' RETURNING id",
+		"UPDATE docs SET note = '$claims' WHERE id = " . pick(1 .. 45),
+		"UPDATE docs SET note = 'z' FROM (SELECT $change AS b OFFSET 0) s WHERE s.b AND docs.id = " . pick(1 .. 45),
+		"SELECT as_another(), (SELECT count(*) FROM $t)");
+}
+
 # ---- one schema ----
 
 sub schema
 {
 	my ($number) = @_;
 	$revoked = chance(0.05);
+	$changing = chance(0.3);
 	my $sql = <<"SQL";
 DROP SCHEMA IF EXISTS rls_random CASCADE;
 CREATE SCHEMA rls_random;
@@ -166,6 +202,19 @@ CREATE FUNCTION row_check(u uuid, r text) RETURNS boolean LANGUAGE sql STABLE SE
 CREATE FUNCTION plpgsql_count(o int) RETURNS bigint LANGUAGE plpgsql STABLE SET search_path = rls_random
 	AS \$\$ BEGIN RETURN (SELECT count(*) FROM docs WHERE org = o); END \$\$;
 SQL
+	$sql .= <<'SQL';
+CREATE FUNCTION become(claims text) RETURNS boolean LANGUAGE plpgsql
+	AS $$ BEGIN PERFORM set_config('request.jwt.claims', claims, true); RETURN true; END $$;
+CREATE FUNCTION become_inside(claims text) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = rls_random
+	AS $$ BEGIN BEGIN PERFORM become('{}'), 1 / 0; EXCEPTION WHEN division_by_zero THEN END; RETURN become(claims); END $$;
+CREATE FUNCTION become_other_role() RETURNS boolean LANGUAGE plpgsql
+	AS $$ BEGIN SET LOCAL ROLE rls_random_other; RETURN true; END $$;
+CREATE FUNCTION as_another() RETURNS bigint LANGUAGE sql SET request.jwt.claims = '{"sub": "00000000-0000-4000-8000-000000000001"}'
+	AS $$ SELECT count(*) FROM rls_random.docs $$;
+CREATE FUNCTION become_by_row() RETURNS trigger LANGUAGE plpgsql SET search_path = rls_random
+	AS $$ BEGIN PERFORM become(NEW.note); NEW.note := 'w'; RETURN NEW; END $$;
+CREATE TRIGGER become BEFORE INSERT OR UPDATE ON docs FOR EACH ROW WHEN (NEW.note LIKE '{%') EXECUTE FUNCTION become_by_row();
+SQL
 	for my $user (@users) {
 		$sql .= "INSERT INTO user_roles VALUES ('$user', '$_');\n" for grep { chance(0.3) } @roles;
 		$sql .= "INSERT INTO members VALUES ('$user', $_);\n" for grep { chance(0.4) } 1 .. 4;
@@ -187,7 +236,7 @@ SQL
 		next if $t eq 'parents' && chance(0.6);
 		$sql .= "ALTER TABLE $t ENABLE ROW LEVEL SECURITY;\n" . policies($t);
 	}
-	$sql .= "GRANT USAGE ON SCHEMA rls_random TO rls_random_user; GRANT ALL ON ALL TABLES IN SCHEMA rls_random TO rls_random_user;\n";
+	$sql .= "GRANT USAGE ON SCHEMA rls_random TO rls_random_user, rls_random_other; GRANT ALL ON ALL TABLES IN SCHEMA rls_random TO rls_random_user, rls_random_other;\n";
 	$sql .= "REVOKE ALL ON user_roles FROM rls_random_user;\n" if chance(0.2);
 	$sql .= "REVOKE EXECUTE ON FUNCTION has_role FROM PUBLIC;\n" if $revoked;
 	$sql .= "ANALYZE docs, parted, parents, members, user_roles;\n" if chance(0.7);
@@ -207,15 +256,15 @@ sub run_psql
 	return @lines;
 }
 
-my ($done, $failed, $number, $errors, $estimates) = (0, 0, 0, 0, 0);
+my ($done, $failed, $number, $errors, $estimates, $refused) = (0, 0, 0, 0, 0, 0);
 my $per_schema = 30;
 while ($done < $cases) {
 	my $setup = "\\set VERBOSITY sqlstate\nSET client_min_messages = error;\n" . schema(++$number);
 	my @tests;
 	for my $n (1 .. $per_schema) {
-		my $claims = chance(0.05) ? '' : sprintf('{"sub": "%s", "role": "authenticated", "aal": "aal%d", "org": %s}', pick(@users), pick(1, 2), pick(1 .. 4, '"x"', 'null'));
+		my $claims = chance(0.05) ? '' : claims();
 		$claims = '{"sub": "nobody"}' if chance(0.02);
-		my $statement = statement();
+		my $statement = $changing && chance(0.6) ? changing_statement(claims()) : statement();
 		# EXPLAIN does not show what the planner raises inside a function.
 		$claims =~ s/"x"|"nobody"/null/ if $statement =~ /plpgsql_count|definer_docs/;
 		push @tests, [$claims, $statement, chance(0.15), chance(0.2)];
@@ -249,6 +298,7 @@ while ($done < $cases) {
 		$errors++ if $text{off} =~ /^-error (?!00000)/m;
 		for my $mode ('hoist', 'full') {
 			next if $text{$mode} eq $text{off};
+			if ($changing && $text{$mode} =~ /^-error 55000/m) { $refused++; next; }
 			if (join('', @{ $result{"explain $n"} }) =~ /^-error (?!00000)/m) { $estimates++; next; }
 			$failed++;
 			print "schema $number, statement $n, $mode differs from off\n  claims $tests[$n][0]\n  $tests[$n][1]\n";
@@ -264,6 +314,7 @@ while ($done < $cases) {
 	print "$done cases, $errors of them end in an error, $failed differences\n" if $number % 10 == 0;
 }
 run_psql("SET client_min_messages = error; DROP SCHEMA rls_random CASCADE;\n");
-printf "%d cases, %d of them end in an error; %d do without an error of the planner's estimates\n", $done, $errors, $estimates;
+printf "%d cases, %d of them end in an error; %d do without an error of the planner's estimates, %d refuse another identity\n",
+	$done, $errors, $estimates, $refused;
 printf "%d passed, %d failed\n", $done - $failed, $failed;
 exit($failed ? 1 : 0);

@@ -5,8 +5,8 @@ MS_ROOT=$(ms_root native) || { ms_report "not ok" "build"; ms_done; exit; }
 ms_cluster_start "$MS_WORK/rls-random" "session_preload_libraries = 'mentalspace'" ||
 	{ ms_report "not ok" "start of the server"; ms_done; exit; }
 trap ms_cluster_stop EXIT
-if ! psql -X -q -v ON_ERROR_STOP=1 -c "CREATE EXTENSION mentalspace" -c "CREATE ROLE rls_random_user" \
-	-c "GRANT USAGE ON SCHEMA auth TO rls_random_user"; then
+if ! psql -X -q -v ON_ERROR_STOP=1 -c "CREATE EXTENSION mentalspace" -c "CREATE ROLE rls_random_user" -c "CREATE ROLE rls_random_other" \
+	-c "GRANT USAGE ON SCHEMA auth TO rls_random_user, rls_random_other"; then
 	ms_report "not ok" "the extension"
 	ms_done
 	exit
