@@ -112,6 +112,8 @@ INSERT INTO attempt (statement, why) VALUES
 
 ALTER DATABASE regression SET session_preload_libraries = 'mentalspace';
 ALTER DATABASE regression SET mentalspace.auth_claims_source = 'verified';
+-- for the list of attempts; what is refused without it is in identity_session
+ALTER DATABASE regression SET mentalspace.auth_temporary_objects = on;
 \c - app
 BEGIN;
 SELECT mentalspace.login(maker.token(1));
@@ -217,7 +219,7 @@ SELECT mentalspace.login(maker.token(1));
 ROLLBACK TO before;
 SET LOCAL ROLE service_role;
 ROLLBACK;
--- a pooler may still clean up, and the session's scope still works
+-- a pooler may still clean up; a login for the session would be the next client's
 RESET ALL;
 DISCARD ALL;
 SELECT mentalspace.login(maker.token(2), 'session');

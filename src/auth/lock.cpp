@@ -12,6 +12,7 @@
 
 #include "audit/sessions.h"
 #include "auth/lock.h"
+#include "auth/session.h"
 #include "auth/settings.h"
 #include "auth/tokens.h"
 #include "auth/verified.h"
@@ -162,11 +163,12 @@ process_utility(PlannedStmt *planned, const char *query, bool read_only_tree, Pr
 	const Node *statement = planned->utilityStmt;
 	bool discard_all = IsA(statement, DiscardStmt) && ((const DiscardStmt *) statement)->target == DISCARD_ALL;
 
-	arm();
-	ms_variables_catch_up();
+	ms_lock_begin();
 	check_utility(statement);
+	ms_session_check_utility(statement);
 	if (!discard_all) {
 		run_utility(planned, query, read_only_tree, context, params, environment, receiver, completion);
+		ms_session_after_utility(statement);
 		return;
 	}
 	/* DISCARD ALL gives the session back as it began: with the role that it logged in as, and nobody's identity. */
@@ -190,8 +192,8 @@ process_utility(PlannedStmt *planned, const char *query, bool read_only_tree, Pr
 void
 executor_run(MS_EXECUTOR_RUN_PARAMS)
 {
-	arm();
-	ms_variables_catch_up();
+	ms_lock_begin();
+	ms_session_check_query(query->plannedstmt);
 	if (query->plannedstmt->parallelModeNeeded)
 		ms_verified_publish();
 	if (next_executor_run)
@@ -212,10 +214,17 @@ find_string_variable(const char *name)
 
 }  // namespace
 
+void
+ms_lock_begin(void)
+{
+	arm();
+	ms_variables_catch_up();
+}
+
 bool
 ms_lock_holds(void)
 {
-	if (IsParallelWorker())
+	if (InitializingParallelWorker)
 		return false;
 	switch (AuthLockInForce()) {
 		case kLockAlways: return true;
@@ -227,7 +236,7 @@ ms_lock_holds(void)
 bool
 ms_identity_locked(void)
 {
-	return !IsParallelWorker() && AuthLockInForce() != kLockOff && ms_verified_serial() != 0;
+	return !InitializingParallelWorker && AuthLockInForce() != kLockOff && ms_verified_serial() != 0;
 }
 
 void

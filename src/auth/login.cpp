@@ -4,6 +4,7 @@
 #include "audit/sessions.h"
 #include "auth/keys.h"
 #include "auth/lock.h"
+#include "auth/session.h"
 #include "auth/settings.h"
 #include "auth/sync.h"
 #include "auth/tokens.h"
@@ -106,8 +107,15 @@ MS_FUNCTION(ms_login)
 	if (IsInParallelMode())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TRANSACTION_STATE), errmsg("login() cannot run during a parallel operation")));
+	if (session && AuthLockInForce() == kLockAlways)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("login() for the session is not allowed while mentalspace.auth_lock is \"always\""),
+				 errdetail("In a pool, it would log in whoever uses the connection next."),
+				 errhint("Log in for each transaction, or set the lock to \"transaction\" for a client that owns its connection.")));
 	VerifiedIdentity *who = ms_accept_token(token);
 	check_role_of(who);
+	ms_session_enter();
 
 	/* The memory of tokens may let go of it while project code runs. */
 	ms_verified_hold(who);
@@ -152,7 +160,8 @@ MS_FUNCTION(ms_logout)
 				 errhint("They stay until the transaction ends.")));
 	ms_token_logged_out(ms_verified_identity());
 	ms_audit_session_logout();
-	ms_lock_switch_role("none", !ms_verified_is_session());
+	/* Of the session too, where both are logged in: a SET LOCAL would bring its role back. */
+	ms_lock_switch_role("none", !ms_verified_has_session());
 	ms_verified_end();
 	PG_RETURN_VOID();
 }

@@ -14,6 +14,7 @@ int auth_max_token_bytes = 16384;
 char *auth_allowed_roles = nullptr;
 char *auth_jwks_file = nullptr;
 bool auth_sync_users = false;
+bool auth_temporary_objects = false;
 
 uint64 auth_settings_generation = 1;
 
@@ -46,6 +47,14 @@ check_not_locked(GucSource source)
 
 bool
 check_enum(int *newval, void **extra, GucSource source)
+{
+	(void) newval;
+	(void) extra;
+	return check_not_locked(source);
+}
+
+bool
+check_bool(bool *newval, void **extra, GucSource source)
 {
 	(void) newval;
 	(void) extra;
@@ -163,4 +172,10 @@ ms_settings_init(void)
 							 "Inserted at the first login, so that triggers on auth.users run and foreign keys hold; written "
 							 "again only where the token says something new; never on a standby or in a read-only transaction.",
 							 &auth_sync_users, false, PGC_SUSET, 0, nullptr, assign_bool, nullptr);
+	DefineCustomBoolVariable("mentalspace.auth_temporary_objects",
+							 "Whether temporary objects can be made while role and claims are locked.",
+							 "Off: they cannot, since a temporary view, table or function stands in for the one that other "
+							 "code means.  On, for the login role of an application that needs them: what was made is dropped "
+							 "when the transaction ends.",
+							 &auth_temporary_objects, false, PGC_SUSET, 0, check_bool, assign_bool, nullptr);
 }

@@ -18,6 +18,7 @@ extern int auth_max_token_bytes;
 extern char *auth_allowed_roles;
 extern char *auth_jwks_file;
 extern bool auth_sync_users;
+extern bool auth_temporary_objects;
 
 /* Moves with every change of a variable above: what was derived under an older number is stale. */
 extern uint64 auth_settings_generation;

@@ -60,7 +60,7 @@ bool
 check_claims(char **newval, void **extra, GucSource source)
 {
 	(void) newval;
-	if (source <= PGC_S_DYNAMIC_DEFAULT || InitializingParallelWorker || IsParallelWorker())
+	if (source <= PGC_S_DYNAMIC_DEFAULT || InitializingParallelWorker)
 		return true;
 	if (auth_claims_source == kClaimsVerified || ms_lock_holds()) {
 		GUC_check_errcode(ERRCODE_INSUFFICIENT_PRIVILEGE);

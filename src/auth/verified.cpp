@@ -304,6 +304,12 @@ ms_verified_is_session(void)
 }
 
 bool
+ms_verified_has_session(void)
+{
+	return logins.session.serial != 0;
+}
+
+bool
 ms_verified_expired(void)
 {
 	const Login &login = logins.session;

@@ -47,6 +47,9 @@ uint64 ms_verified_serial(void);
 /* Whether the identity in force lasts for the session. */
 bool ms_verified_is_session(void);
 
+/* Whether somebody is logged in for the session, in force or behind the transaction's login. */
+bool ms_verified_has_session(void);
+
 /* Whether the identity of the session went away because its token expired.  Cheap; looks at the statement's time. */
 bool ms_verified_expired(void);
 

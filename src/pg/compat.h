@@ -360,6 +360,26 @@ ms_find_guc(const char *name)
 #endif
 }
 
+/* Calls `each` with every configuration variable. */
+template <typename Each>
+static inline void
+ms_each_guc(Each each)
+{
+#if PG_VERSION_NUM < 160000
+	struct config_generic **all = get_guc_variables();
+	int count = GetNumConfigOptions();
+#else
+	int count;
+	struct config_generic **all = get_guc_variables(&count);
+#endif
+
+	for (int i = 0; i < count; i++)
+		each(all[i]);
+#if PG_VERSION_NUM >= 160000
+	pfree(all);
+#endif
+}
+
 /* The arguments of an ExecutorRun hook, declared and passed on. */
 #if PG_VERSION_NUM < 180000
 #define MS_EXECUTOR_RUN_PARAMS QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
