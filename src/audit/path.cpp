@@ -9,9 +9,14 @@ extern "C" {
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
+#include "catalog/partition.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
 #include "executor/tuptable.h"
+#include "parser/parse_coerce.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -28,16 +33,17 @@ struct AuditPath {
 	Oid index;               /* of the referenced column */
 	AttrNumber referenced;
 	RegProcedure equals;     /* referenced column = value */
-	Oid collation;
+	Oid subtype;             /* of the value in that comparison */
+	FmgrInfo cast;           /* makes it of the referring column's value; fn_oid is 0 where that is of this type already */
 	AttrNumber attno;        /* the column to go on from */
 	Oid type;
 	int16 length;
 	bool by_value;
 };
 
-/* The foreign key of one column, to a table of that name. */
-static const ForeignKeyCacheInfo *
-find_foreign_key(Relation relation, AttrNumber column, const char *schema, const char *table)
+/* The foreign key of one column, to a table of that name; a copy, as the cache's own may go. */
+static bool
+find_foreign_key(Relation relation, AttrNumber column, const char *schema, const char *table, ForeignKeyCacheInfo *found)
 {
 	ListCell *cell;
 
@@ -55,23 +61,76 @@ find_foreign_key(Relation relation, AttrNumber column, const char *schema, const
 			if (of == nullptr || strcmp(of, schema) != 0)
 				continue;
 		}
-		return key;
+		*found = *key;
+		return true;
 	}
-	return nullptr;
+	return false;
 }
 
-/* The index that a foreign key refers to. */
+/* The index that a foreign key refers to; InvalidOid unless it can be searched by the collation of its column. */
 static Oid
-index_of(Oid constraint)
+index_of(Oid constraint, Oid relid, AttrNumber column)
 {
 	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
-	Oid index = InvalidOid;
 
-	if (HeapTupleIsValid(tuple)) {
-		index = ((Form_pg_constraint) GETSTRUCT(tuple))->conindid;
-		ReleaseSysCache(tuple);
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	Oid oid = ((Form_pg_constraint) GETSTRUCT(tuple))->conindid;
+	Oid type, collation;
+	int32 typmod;
+	ReleaseSysCache(tuple);
+	if (!OidIsValid(oid))
+		return InvalidOid;
+	get_atttypetypmodcoll(relid, column, &type, &typmod, &collation);
+	Relation index = index_open(oid, AccessShareLock);
+	Oid own = index->rd_indcollation[0];
+	bool fits = index->rd_rel->relam == BTREE_AM_OID &&
+		(own == collation || !OidIsValid(own) || !OidIsValid(collation) ||
+		 (get_collation_isdeterministic(own) && get_collation_isdeterministic(collation)));
+
+	index_close(index, AccessShareLock);
+	return fits ? oid : InvalidOid;
+}
+
+/* Whether a function is C code: what a user wrote in another language must not run within somebody's read. */
+static bool
+is_native(Oid function)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	Oid language = ((Form_pg_proc) GETSTRUCT(tuple))->prolang;
+	ReleaseSysCache(tuple);
+	return language == INTERNALlanguageId || language == ClanguageId;
+}
+
+/* How a value of the referring column is compared with the referenced one: by the foreign key's own operator, after the
+ * cast that PostgreSQL's checks of the key make (ri_HashCompareOp).  False where that cannot be done here. */
+static bool
+find_comparison(AuditPath *step, Oid op, Oid type)
+{
+	Oid left, cast = InvalidOid;
+
+	step->equals = get_opcode(op);
+	if (!OidIsValid(step->equals) || !is_native(step->equals))
+		return false;
+	op_input_types(op, &left, &step->subtype);
+	type = getBaseType(type);
+	if (type == step->subtype)
+		return true;
+	switch (find_coercion_pathway(step->subtype, type, COERCION_IMPLICIT, &cast)) {
+		case COERCION_PATH_RELABELTYPE:
+			return true;
+		case COERCION_PATH_FUNC:
+			if (!is_native(cast))
+				return false;
+			fmgr_info_cxt(cast, &step->cast, CurrentMemoryContext);
+			return true;
+		default:
+			/* Arrays, enumerations, ranges and rows. */
+			return IsBinaryCoercible(type, step->subtype);
 	}
-	return index;
 }
 
 /* One part of a patient_key: names separated by points. */
@@ -104,7 +163,8 @@ ms_audit_resolve_key(Relation relation, const char *patient_key, AuditKey *key, 
 	key->type = get_atttype(RelationGetRelid(relation), key->attno);
 
 	AuditPath **end = &key->path;
-	Relation from = relation;
+	/* A table that refers to itself is opened once more. */
+	Relation from = relation, opened = nullptr;
 	AttrNumber column = key->attno;
 	bool resolved = true;
 	while (arrow) {
@@ -118,22 +178,22 @@ ms_audit_resolve_key(Relation relation, const char *patient_key, AuditKey *key, 
 			resolved = false;
 			break;
 		}
-		const ForeignKeyCacheInfo *foreign = find_foreign_key(
-			from, column, count == 3 ? (const char *) linitial(names) : nullptr, (const char *) list_nth(names, count - 2));
-		if (foreign == nullptr) {
+		ForeignKeyCacheInfo foreign;
+		if (!find_foreign_key(from, column, count == 3 ? (const char *) linitial(names) : nullptr,
+							  (const char *) list_nth(names, count - 2), &foreign)) {
 			resolved = false;
 			break;
 		}
 		AuditPath *step = (AuditPath *) palloc0(sizeof(AuditPath));
-		step->relid = foreign->confrelid;
+		step->relid = foreign.confrelid;
 		step->partitioned = get_rel_relkind(step->relid) == RELKIND_PARTITIONED_TABLE;
-		step->index = index_of(foreign->conoid);
-		step->referenced = foreign->confkey[0];
-		step->equals = get_opcode(foreign->conpfeqop[0]);
+		step->referenced = foreign.confkey[0];
+		step->index = index_of(foreign.conoid, step->relid, step->referenced);
 		step->attno = get_attnum(step->relid, (const char *) llast(names));
 		if (passes)
 			passes(step->relid);
-		if (step->attno <= 0 || !OidIsValid(step->index)) {
+		if (step->attno <= 0 || !OidIsValid(step->index) ||
+			!find_comparison(step, foreign.conpfeqop[0], get_atttype(RelationGetRelid(from), column))) {
 			resolved = false;
 			break;
 		}
@@ -141,15 +201,13 @@ ms_audit_resolve_key(Relation relation, const char *patient_key, AuditKey *key, 
 		get_typlenbyval(step->type, &step->length, &step->by_value);
 		*end = step;
 		end = &step->next;
-		if (from != relation)
-			table_close(from, NoLock);
-		from = table_open(step->relid, AccessShareLock);
+		if (opened)
+			table_close(opened, AccessShareLock);
+		from = opened = table_open(step->relid, AccessShareLock);
 		column = step->attno;
-		Form_pg_attribute referenced = TupleDescAttr(RelationGetDescr(from), step->referenced - 1);
-		step->collation = referenced->attcollation;
 	}
-	if (from != relation)
-		table_close(from, NoLock);
+	if (opened)
+		table_close(opened, AccessShareLock);
 	return resolved;
 }
 
@@ -182,7 +240,7 @@ look_up(const AuditPath *step, Relation table, Oid index_oid, AttrNumber attno, 
 	ScanKeyData key;
 	bool found = false, best = false;
 
-	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid, step->collation, step->equals, from);
+	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, step->subtype, index->rd_indcollation[0], step->equals, from);
 	index_rescan(scan, &key, 1, nullptr, 0);
 	while (!best && index_getnext_slot(scan, ForwardScanDirection, slot)) {
 		bool null;
@@ -198,43 +256,31 @@ look_up(const AuditPath *step, Relation table, Oid index_oid, AttrNumber attno, 
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
+	index_close(index, AccessShareLock);
 	return found;
 }
 
-/* The same in whichever partition has the row. */
+/* The same in whichever partition has the row, by its part of the index. */
 static bool
-look_up_in_partitions(const AuditPath *step, Relation root, Datum from, Snapshot snapshot, Datum *to)
+look_up_in_partitions(const AuditPath *step, Relation table, Oid index, Datum from, Snapshot snapshot, Datum *to)
 {
-	char *column = get_attname(step->relid, step->attno, false);
-	char *referenced = get_attname(step->relid, step->referenced, false);
+	if (table->rd_rel->relkind != RELKIND_PARTITIONED_TABLE) {
+		char *column = get_attname(step->relid, step->attno, false);
+
+		return look_up(step, table, index, get_attnum(RelationGetRelid(table), column), from, snapshot, to);
+	}
 	bool found = false;
 	ListCell *cell;
 
-	foreach(cell, find_all_inheritors(RelationGetRelid(root), AccessShareLock, nullptr)) {
-		Oid relid = lfirst_oid(cell);
-
-		if (get_rel_relkind(relid) != RELKIND_RELATION)
+	foreach(cell, find_inheritance_children(RelationGetRelid(table), AccessShareLock)) {
+		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
 			continue;
-		Relation partition = table_open(relid, NoLock);
-		AttrNumber key = get_attnum(relid, referenced);
-		ListCell *at;
+		Relation partition = table_open(lfirst_oid(cell), NoLock);
+		Oid part = index_get_partition(partition, index);
 
-		foreach(at, RelationGetIndexList(partition)) {
-			Relation index = index_open(lfirst_oid(at), AccessShareLock);
-			bool fits = index->rd_index->indisunique && index->rd_index->indisvalid &&
-				index->rd_index->indnkeyatts == 1 && index->rd_index->indkey.values[0] == key;
-			Oid index_oid = RelationGetRelid(index);
-
-			index_close(index, NoLock);
-			if (!fits)
-				continue;
-			found = look_up(step, partition, index_oid, get_attnum(relid, column), from, snapshot, to);
-			break;
-		}
-		table_close(partition, NoLock);
-		if (found)
-			break;
+		if (!found && OidIsValid(part))
+			found = look_up_in_partitions(step, partition, part, from, snapshot, to);
+		table_close(partition, AccessShareLock);
 	}
 	return found;
 }
@@ -247,14 +293,21 @@ ms_audit_follow(const AuditPath *path, Datum from, Snapshot snapshot, Datum *to)
 		Relation table = table_open(step->relid, AccessShareLock);
 		Snapshot under = snapshot ? snapshot : GetActiveSnapshot();
 		bool found = false;
+		Datum value = *to;
 
+		if (OidIsValid(step->cast.fn_oid)) {
+			FmgrInfo cast = step->cast;
+
+			value = FunctionCall3(&cast, value, Int32GetDatum(-1), BoolGetDatum(false));
+		}
 		/* What the active snapshot does not show may have been deleted, or made, by the statement that is under way. */
 		for (int attempt = 0; attempt < (snapshot ? 1 : 2) && !found; attempt++) {
-			found = step->partitioned ? look_up_in_partitions(step, table, *to, under, to)
-									  : look_up(step, table, step->index, step->attno, *to, under, to);
+			found = step->partitioned ? look_up_in_partitions(step, table, step->index, value, under, to)
+									  : look_up(step, table, step->index, step->attno, value, under, to);
 			under = SnapshotAny;
 		}
-		table_close(table, NoLock);
+		/* Not kept to the end of the transaction, which a migration of a table that it does not name would wait for. */
+		table_close(table, AccessShareLock);
 		if (!found)
 			return false;
 	}

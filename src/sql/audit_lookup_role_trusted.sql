@@ -17,10 +17,10 @@ BEGIN
         EXECUTE format('GRANT mentalspace_lookup TO %I', current_user);
     END IF;
     GRANT CREATE ON SCHEMA mentalspace TO mentalspace_lookup;
-    GRANT EXECUTE ON FUNCTION mentalspace.audit_lookup_rows(regclass, name, name, text[]),
+    GRANT EXECUTE ON FUNCTION mentalspace.audit_lookup_rows(regclass, name, name, text[], oid[]),
         mentalspace.audit_count_rows(regclass, name), mentalspace.audit_text_of(text, name, oid), mentalspace.audit_is_builtin(oid)
         TO mentalspace_lookup;
-    ALTER FUNCTION mentalspace.audit_lookup(regclass, name, name, text[]) OWNER TO mentalspace_lookup;
+    ALTER FUNCTION mentalspace.audit_lookup(regclass, name, name, text[], oid[]) OWNER TO mentalspace_lookup;
     ALTER FUNCTION mentalspace.audit_count(regclass, name) OWNER TO mentalspace_lookup;
     REVOKE CREATE ON SCHEMA mentalspace FROM mentalspace_lookup;
 EXCEPTION WHEN insufficient_privilege THEN

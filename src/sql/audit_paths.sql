@@ -1,4 +1,45 @@
 -- From a row to its patient: a column, or a path over foreign keys such as note_id->clinical_notes.client_id.
+
+-- What a foreign key compares by: the type that the referring value is cast to (NULL: it stays as it is) and its operator.
+CREATE FUNCTION mentalspace.audit_step_comparison(rel regclass, attribute int2, refers_to regclass, OUT referring oid,
+    OUT cast_to oid, OUT cast_function oid, OUT operator oid, OUT index oid) RETURNS record
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+    WITH RECURSIVE base(typid) AS (
+        SELECT a.atttypid FROM pg_attribute AS a WHERE a.attrelid = $1 AND a.attnum = $2
+        UNION ALL
+        SELECT t.typbasetype FROM base AS b JOIN pg_type AS t ON t.oid = b.typid WHERE t.typtype = 'd'
+    )
+    SELECT b.typid, CASE WHEN r.typtype <> 'p' AND r.oid <> b.typid THEN r.oid END, c.castfunc, o.oid, k.conindid
+      FROM pg_constraint AS k JOIN pg_operator AS o ON o.oid = k.conpfeqop[1] JOIN pg_type AS r ON r.oid = o.oprright
+      JOIN base AS b ON EXISTS (SELECT FROM pg_type AS t WHERE t.oid = b.typid AND t.typtype <> 'd')
+      LEFT JOIN pg_cast AS c ON c.castsource = b.typid AND c.casttarget = r.oid
+     WHERE k.contype = 'f' AND k.conrelid = $1 AND k.conkey = ARRAY[$2] AND k.confrelid = $3
+     ORDER BY k.conname LIMIT 1
+    $$;
+COMMENT ON FUNCTION mentalspace.audit_step_comparison(regclass, int2, regclass) IS 'internal to the audit: the types, the cast and the operator that a foreign key compares by';
+
+-- The cast and the operator run within somebody's read or write, and so do the checks of a domain where a value is read
+-- back: nobody may have written them in a language of the database.
+CREATE FUNCTION mentalspace.audit_step_problem(rel regclass, attribute int2, refers_to regclass) RETURNS text
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT CASE WHEN EXISTS (SELECT FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
+                              WHERE p.oid IN (s.cast_function, (SELECT o.oprcode FROM pg_operator AS o WHERE o.oid = s.operator))
+                                AND l.lanname NOT IN ('internal', 'c'))
+                THEN 'its values are compared by a function of the database'
+                WHEN EXISTS (SELECT FROM pg_type AS t LEFT JOIN pg_range AS r ON r.rngtypid = t.oid
+                               JOIN pg_type AS e ON e.oid IN (t.oid, t.typelem, r.rngsubtype)
+                              WHERE t.oid = s.referring AND e.typtype IN ('c', 'd'))
+                THEN 'its values hold rows or values of domains'
+                WHEN EXISTS (SELECT FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                               JOIN pg_collation AS c ON c.oid IN (i.indcollation[0], a.attcollation)
+                              WHERE i.indexrelid = s.index AND i.indcollation[0] <> a.attcollation AND NOT c.collisdeterministic)
+                THEN 'column and index of the referred table have different collations' END
+      FROM mentalspace.audit_step_comparison($1, $2, $3) AS s
+    $$;
+COMMENT ON FUNCTION mentalspace.audit_step_problem(regclass, int2, regclass) IS 'internal to the audit: why a foreign key cannot be followed to the patient; NULL: it can be';
+
 CREATE FUNCTION mentalspace.audit_path(rel regclass, patient_key text, OUT step int, OUT relation regclass, OUT key_column name,
     OUT refers_to regclass, OUT referred_column name) RETURNS SETOF record
     LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -10,6 +51,7 @@ DECLARE
     attribute int2;
     kind "char";
     n int;
+    problem text;
 BEGIN
     relation := rel;
     -- A name that is a column's as it stands needs no quotes.
@@ -82,6 +124,13 @@ BEGIN
                     array_to_string(next_names[:cardinality(next_names) - 1], '.')
                     USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The patient key is "%s".', patient_key);
             END IF;
+            problem := mentalspace.audit_step_problem(relation, attribute, refers_to);
+            IF problem IS NOT NULL THEN
+                RAISE EXCEPTION 'the foreign key of column "%" of table % to table % cannot be followed: %',
+                    key_column, relation, refers_to, problem
+                    USING ERRCODE = 'invalid_parameter_value', DETAIL = format('The patient key is "%s".', patient_key),
+                          HINT = 'Give the column the type of the column that it refers to.';
+            END IF;
             SELECT a.attname INTO referred_column
               FROM pg_constraint AS k JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = k.confkey[1]
              WHERE k.contype = 'f' AND k.conrelid = relation AND k.conkey = ARRAY[attribute] AND k.confrelid = refers_to
@@ -127,5 +176,6 @@ CREATE FUNCTION mentalspace.audit_descendants(rel regclass) RETURNS SETOF regcla
     $$;
 COMMENT ON FUNCTION mentalspace.audit_descendants(regclass) IS 'internal to the audit: a table, its partitions and children';
 
-REVOKE ALL ON FUNCTION mentalspace.audit_path(regclass, text), mentalspace.audit_canonical_path(regclass, text),
+REVOKE ALL ON FUNCTION mentalspace.audit_step_comparison(regclass, int2, regclass),
+    mentalspace.audit_step_problem(regclass, int2, regclass), mentalspace.audit_path(regclass, text), mentalspace.audit_canonical_path(regclass, text),
     mentalspace.audit_declaration(regclass), mentalspace.audit_descendants(regclass) FROM PUBLIC;

@@ -93,25 +93,28 @@ COMMENT ON FUNCTION mentalspace.audit_changes_of(regclass, text[]) IS 'internal 
 
 -- ---- from rows to their patients ----
 
-CREATE FUNCTION mentalspace.audit_lookup_rows(rel regclass, referred name, key name, ids text[], OUT id text, OUT value text)
-    RETURNS SETOF record
+CREATE FUNCTION mentalspace.audit_lookup_rows(rel regclass, referred name, key name, ids text[], comparison oid[], OUT id text,
+    OUT value text) RETURNS SETOF record
     LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS $$
+DECLARE
+    o pg_operator;
 BEGIN
+    SELECT * INTO o FROM pg_operator WHERE oid = comparison[1];
     RETURN QUERY EXECUTE format(
         'SELECT v.id, CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN format(''%%s'', t.%1$I) END '
-        'FROM unnest($1) AS v(id) JOIN %2$s AS t ON t.%3$I OPERATOR(pg_catalog.=) v.id::%4$s', key, rel, referred,
-        (SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute AS a WHERE a.attrelid = rel AND a.attname = referred))
+        'FROM unnest($1) AS v(id) JOIN %2$s AS t ON t.%3$I OPERATOR(%4$s.%5$s) v.id::%6$s', key, rel, referred,
+        o.oprnamespace::regnamespace::text, o.oprname, format_type(comparison[2], NULL) || coalesce('::' || format_type(comparison[3], NULL), ''))
         USING ids;
 END
 $$;
-COMMENT ON FUNCTION mentalspace.audit_lookup_rows(regclass, name, name, text[]) IS 'internal to the audit: the values of a column of a table for values of another column, read with the rights of the caller';
+COMMENT ON FUNCTION mentalspace.audit_lookup_rows(regclass, name, name, text[], oid[]) IS 'internal to the audit: the values of a column of a table for values that refer to another column; comparison: the operator, the values'' type, NULL or the type to cast them to';
 
-CREATE FUNCTION mentalspace.audit_lookup(rel regclass, referred name, key name, ids text[], OUT id text, OUT value text)
-    RETURNS SETOF record
+CREATE FUNCTION mentalspace.audit_lookup(rel regclass, referred name, key name, ids text[], comparison oid[], OUT id text,
+    OUT value text) RETURNS SETOF record
     LANGUAGE sql STABLE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    AS $$ SELECT * FROM mentalspace.audit_lookup_rows($1, $2, $3, $4) $$;
-COMMENT ON FUNCTION mentalspace.audit_lookup(regclass, name, name, text[]) IS 'internal to the audit: audit_lookup_rows() with the rights of mentalspace_lookup alone';
+    AS $$ SELECT * FROM mentalspace.audit_lookup_rows($1, $2, $3, $4, $5) $$;
+COMMENT ON FUNCTION mentalspace.audit_lookup(regclass, name, name, text[], oid[]) IS 'internal to the audit: audit_lookup_rows() with the rights of mentalspace_lookup alone';
 
 CREATE FUNCTION mentalspace.audit_is_ours(rel regclass) RETURNS boolean
     LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -130,6 +133,7 @@ DECLARE
     places text[] := firsts;
     p record;
     previous record;
+    comparison oid[];
     ours boolean;
 BEGIN
     IF cardinality(firsts) = 0 THEN
@@ -138,12 +142,18 @@ BEGIN
     FOR p IN SELECT * FROM mentalspace.audit_path(rel, patient_key) ORDER BY step LOOP
         IF p.step > 1 THEN
             ours := mentalspace.audit_is_ours(p.relation);
+            -- As the foreign key compares.
+            SELECT ARRAY[s.operator, s.referring, s.cast_to] INTO comparison
+              FROM pg_attribute AS a CROSS JOIN LATERAL mentalspace.audit_step_comparison(previous.relation, a.attnum, p.relation) AS s
+             WHERE a.attrelid = previous.relation AND a.attname = previous.key_column;
             WITH rows AS (
                 SELECT l.id, l.value
-                  FROM mentalspace.audit_lookup_rows(p.relation, previous.referred_column, p.key_column, places) AS l WHERE ours
+                  FROM mentalspace.audit_lookup_rows(p.relation, previous.referred_column, p.key_column, places,
+                                                     comparison) AS l WHERE ours
                 UNION ALL
                 SELECT l.id, l.value
-                  FROM mentalspace.audit_lookup(p.relation, previous.referred_column, p.key_column, places) AS l WHERE NOT ours
+                  FROM mentalspace.audit_lookup(p.relation, previous.referred_column, p.key_column, places,
+                                                comparison) AS l WHERE NOT ours
             )
             SELECT array_agg(CASE WHEN r.id IS NOT NULL THEN r.value
                                   WHEN w.id IS NOT NULL THEN (
@@ -462,8 +472,8 @@ COMMENT ON FUNCTION mentalspace.audit_allow_lookup(regclass, text) IS 'internal 
 
 REVOKE ALL ON FUNCTION mentalspace.audit_is_builtin(oid), mentalspace.audit_text_of(text, name, oid), mentalspace.audit_key_of(text, regclass),
     mentalspace.audit_value_of(text, name, oid, text[]), mentalspace.audit_image_of(text, regclass, text[]),
-    mentalspace.audit_changes_of(regclass, text[]), mentalspace.audit_lookup_rows(regclass, name, name, text[]),
-    mentalspace.audit_lookup(regclass, name, name, text[]), mentalspace.audit_is_ours(regclass),
+    mentalspace.audit_changes_of(regclass, text[]), mentalspace.audit_lookup_rows(regclass, name, name, text[], oid[]),
+    mentalspace.audit_lookup(regclass, name, name, text[], oid[]), mentalspace.audit_is_ours(regclass),
     mentalspace.audit_patients(regclass, text, text[]), mentalspace.audit_shape(regclass),
     mentalspace.audit_statement(regclass, text, text, text), mentalspace.audit_define_trigger_function(regclass, name),
     mentalspace.audit_count_rows(regclass, name), mentalspace.audit_count(regclass, name), mentalspace.audit_trigger_function(regclass),
