@@ -25,7 +25,7 @@ INSERT INTO tree VALUES (4, 3, 'great');
 INSERT INTO kin VALUES (3, 4);
 SELECT relation, row_key, patient_ids FROM mentalspace.audit_events
  WHERE relation IN ('public.tree', 'public.kin') AND action = 'C' AND kind = 'data_modification' ORDER BY 1, 2;
-SELECT relation, resolves, problem FROM mentalspace.audit_tables() WHERE relation::text IN ('tree', 'kin') ORDER BY relation::text;
+SELECT relation, resolves FROM mentalspace.audit_tables() WHERE relation::text IN ('tree', 'kin') ORDER BY relation::text;
 
 -- A cast that somebody wrote is not run within other people's reads.
 CREATE FUNCTION mood_letter(mood) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE EXCEPTION 'mine runs'; END $$;

@@ -27,7 +27,9 @@ CREATE FUNCTION mentalspace.audit_text_of(row_name text, name name, type oid) RE
     AS $$
     SELECT CASE WHEN $3 IN ('text'::regtype, 'varchar'::regtype, 'uuid'::regtype, 'int2'::regtype, 'int4'::regtype, 'int8'::regtype)
                 THEN format('%s.%I::text', $1, $2)
-                WHEN mentalspace.audit_is_builtin($3) THEN format('to_jsonb(%s.%I) #>> ''{}''', $1, $2)
+                -- JSON writes arrays in its own way.
+                WHEN mentalspace.audit_is_builtin($3) AND NOT EXISTS (SELECT FROM pg_type AS t WHERE t.oid = $3 AND t.typcategory = 'A')
+                THEN format('to_jsonb(%s.%I) #>> ''{}''', $1, $2)
                 ELSE format('CASE WHEN %1$s.%2$I IS DISTINCT FROM NULL THEN format(''%%s'', %1$s.%2$I) END', $1, $2) END
     $$;
 COMMENT ON FUNCTION mentalspace.audit_text_of(text, name, oid) IS 'internal to the audit: SQL expression of a column as text';
