@@ -1,4 +1,5 @@
-/* EXPLAIN shows what was taken out of policies: the parameters that the plan refers to, and the facts it was made with. */
+/* EXPLAIN shows what was taken out of policies: the parameters that the plan refers to, and the facts it was made
+ * with. */
 #include "pg/prelude.h"
 
 #include "pg/module.h"
@@ -6,10 +7,7 @@
 
 extern "C" {
 #include "commands/explain.h"
-#include "nodes/bitmapset.h"
 #include "nodes/nodeFuncs.h"
-#include "utils/array.h"
-#include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 #include "catalog/pg_type.h"
 #include "tcop/tcopprot.h"
@@ -28,42 +26,50 @@ item_text(Node *item)
 	return deparse_expression(item, NIL, false, false);
 }
 
+/* What a subquery gave is for those to see who may read its tables. */
 static const char *
-value_text(const Const *value)
+fact_text(Node *item, const Const *value)
 {
+	if (IsA(item, List))
+		return "(subquery) is settled";
 	if (value->constisnull)
-		return "NULL";
-	if (value->consttype == BOOLOID)
-		return DatumGetBool(value->constvalue) ? "true" : "false";
-	ArrayType *keys = DatumGetArrayTypeP(value->constvalue);
-	return psprintf("%d keys", ArrayGetNItems(ARR_NDIM(keys), ARR_DIMS(keys)));
+		return psprintf("%s is NULL", item_text(item));
+	return psprintf("%s is %s", item_text(item), DatumGetBool(value->constvalue) ? "true" : "false");
 }
 
 static void
 show_items(const RlsCarrier *carrier, ExplainState *es)
 {
-	List *shown = NIL;
-	Bitmapset *facts = nullptr;
-	ListCell *cell;
+	List *parameters = NIL, *facts = NIL;
+	ListCell *cell, *fact;
 	int index = 0;
 
-	foreach(cell, carrier->facts)
-		facts = bms_add_member(facts, intVal(linitial((List *) lfirst(cell))));
 	foreach(cell, carrier->items) {
-		if (!bms_is_member(index, facts))
-			shown = lappend(shown, psprintf("$%d = %s", carrier->base + index + 1, item_text((Node *) lfirst(cell))));
+		const char *text = item_text((Node *) lfirst(cell));
+		bool is_parameter = true;
+
+		foreach(fact, carrier->facts)
+			if (intVal(linitial((List *) lfirst(fact))) == index) {
+				/* Keys are parameters of the plan, whatever it was made with. */
+				is_parameter = ((Const *) lsecond((List *) lfirst(fact)))->consttype != BOOLOID;
+				if (is_parameter)
+					text = "keys of a subquery";
+			}
+		if (is_parameter)
+			parameters = lappend(parameters, psprintf("$%d = %s", carrier->base + index + 1, text));
 		index++;
 	}
-	if (shown != NIL)
-		ExplainPropertyList("Policy Parameters", shown, es);
-	shown = NIL;
-	foreach(cell, carrier->facts) {
-		index = intVal(linitial((List *) lfirst(cell)));
-		shown = lappend(shown, psprintf("%s is %s", item_text((Node *) list_nth(carrier->items, index)),
-										value_text((Const *) lsecond((List *) lfirst(cell)))));
+	foreach(fact, carrier->facts) {
+		const Const *value = (const Const *) lsecond((List *) lfirst(fact));
+
+		if (value->consttype == BOOLOID)
+			facts = lappend(facts, (void *) fact_text((Node *) list_nth(carrier->items, intVal(linitial((List *) lfirst(fact)))),
+													  value));
 	}
-	if (shown != NIL)
-		ExplainPropertyList("Policy Facts", shown, es);
+	if (parameters != NIL)
+		ExplainPropertyList("Policy Parameters", parameters, es);
+	if (facts != NIL)
+		ExplainPropertyList("Policy Facts", facts, es);
 }
 
 static void

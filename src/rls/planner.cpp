@@ -17,7 +17,7 @@ extern "C" {
 #include "optimizer/optimizer.h"
 #include "optimizer/cost.h"
 #include "optimizer/planner.h"
-#include "utils/datum.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 }
@@ -142,10 +142,10 @@ plan_with_facts(Attempt *attempt, Query *query, const char *source, int cursor_o
 		return;
 	rls_note_references(rewrite);
 	plan_items(rewrite, source);
-	if (rewrite->subquery_cost > limit)
+	RlsRun *run = rls_make_run(rewrite->items, rewrite->base, params);
+	if (rewrite->subquery_cost + rls_cost_of_keys(rewrite, run) > limit)
 		return;
 
-	RlsRun *run = rls_make_run(rewrite->items, rewrite->base, params);
 	bool *wanted = (bool *) palloc0(sizeof(bool) * run->count);
 	bool *failed = (bool *) palloc0(sizeof(bool) * run->count);
 	uint64 activity = rls_activity;
@@ -157,6 +157,9 @@ plan_with_facts(Attempt *attempt, Query *query, const char *source, int cursor_o
 	rls_activity = activity;
 	for (int i = 0; i < run->count; i++)
 		rewrite->no_facts |= failed[i];
+	rewrite->subquery_cost += rls_cost_of_keys(rewrite, run);
+	if (rewrite->subquery_cost > limit)
+		return;
 
 	query = rls_put_in(query, rewrite, run, &attempt->facts);
 	/* A subquery whose keys are no fact stays as it is: collecting all keys may raise what single rows do not. */
@@ -171,7 +174,10 @@ plan_with_facts(Attempt *attempt, Query *query, const char *source, int cursor_o
 			return;
 	}
 	attempt->live = rls_live_items(query, rewrite, &attempt->runs_code);
-	attempt->plan = plan_next(query, source, cursor_options, run->params);
+	PlannedStmt *plan = plan_next(query, source, cursor_options, run->params);
+
+	if (rls_hide_keys(plan, rewrite, attempt->facts))
+		attempt->plan = plan;
 }
 
 /* Plans `query`, from which the items have been taken out, as it is. */
@@ -237,7 +243,8 @@ rls_plan(Query *query, const char *source, int cursor_options, ParamListInfo par
 		plan_without_facts(&attempt, plain, source, cursor_options, params);
 		attempt.rewrite.convertible = true;
 	}
-	if (attempt.rewrite.convertible) {
+	/* debug_print_plan would print the keys. */
+	if (attempt.rewrite.convertible && !Debug_print_plan) {
 		/* Subqueries that could be arrays of keys: take the cheaper of the two forms.  Where few rows are looked at, the
 		 * subquery as it stands is cheaper than to collect its whole result, and that is not even tried. */
 		Attempt other = {};

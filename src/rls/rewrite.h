@@ -9,7 +9,7 @@ struct RlsRewrite {
 	bool arrays;             /* subqueries that give keys become arrays */
 	bool no_facts;           /* one of the items raises: facts could keep its error from being seen */
 	bool convertible;        /* out: there are such subqueries */
-	double subquery_cost;    /* out: planner's cost of the items that are subqueries */
+	double subquery_cost;    /* out: planner's cost of the items that are subqueries, and of planning with their keys */
 	List *items;             /* Node, or List(Param, Query), after planning List(Param, PlannedStmt) */
 	List *originals;         /* what each item was made of, as it stood in the query */
 	bool in_plain_item;      /* while a root item without subqueries is made: nothing in it depends on a row */
@@ -35,6 +35,13 @@ void rls_note_references(RlsRewrite *rewrite);
 
 /* Items that the query, or items that it uses, still refer to; and whether the query runs what users wrote. */
 List *rls_live_items(Query *query, const RlsRewrite *rewrite, bool *runs_code);
+
+/* Replaces keys that became constants of the plan by their parameters; false where that cannot be done, and the plan must
+ * not be used. */
+bool rls_hide_keys(PlannedStmt *stmt, const RlsRewrite *rewrite, List *facts);
+
+/* What it costs, in the planner's units, to plan with keys: an estimate before they are evaluated. */
+double rls_cost_of_keys(const RlsRewrite *rewrite, const RlsRun *run);
 
 /* Whether the query looks up rows of one table by equality with all columns of its primary key. */
 bool rls_is_point_lookup(Query *query);
