@@ -2,6 +2,7 @@
 #include "pg/prelude.h"
 
 #include "audit/lineage_nodes.h"
+#include "audit/marks.h"
 
 extern "C" {
 #include "executor/executor.h"
@@ -155,8 +156,7 @@ const AuditRelation *
 ms_lineage_audited(AuditLineage *lineage, Index rti, RangeTblEntry **entry)
 {
 	*entry = exec_rt_fetch(rti, lineage->estate);
-	/* security_barrier: a policy's own, see marks.cpp. */
-	if ((*entry)->rtekind != RTE_RELATION || (*entry)->security_barrier)
+	if ((*entry)->rtekind != RTE_RELATION || ms_audit_is_policy_read(*entry))
 		return nullptr;
 	const AuditRelation *audited = ms_audit_relation((*entry)->relid);
 	return audited != nullptr && audited->reads ? audited : nullptr;

@@ -2,19 +2,20 @@
  *
  * A policy looks up tables to find out which rows the user may see.  That is not the user's reading, and it would be
  * in the record of nearly every statement.  Before planning, policies can still be told from the rest of the query:
- * relations in their subqueries are marked by RangeTblEntry.security_barrier, which means nothing for a relation and
- * stays with the entry down to the executor, and calls of functions by FuncExpr.funcformat = COERCE_SQL_SYNTAX, which
- * the parser gives to functions of pg_catalog alone and which is kept down to FmgrInfo.fn_expr, also on the way to
- * parallel workers.
+ * relations in their subqueries are marked by ms_audit_mark_policy_read(), and calls of functions by
+ * FuncExpr.funcformat = COERCE_SQL_SYNTAX, which the parser gives to functions of pg_catalog alone and which is kept down
+ * to FmgrInfo.fn_expr, also on the way to parallel workers.
  *
- * Whoever can make a table can write a policy for it, and could read within it unseen.  So only policies count of which
- * the one who reads is not the author: those of declared tables, whose changes are events, and those of tables that he
- * has no rights of the owner on.
+ * Whoever can make a table can write a policy for it, and could read within it unseen.  So only the policies of declared
+ * tables are exempt, whose changes are events, and within them only what the reader could not have written: not his own
+ * functions and views (authors.cpp), and not the conditions of security_barrier views, which stand beside those of
+ * policies.
  *
  * Functions that policies call (SECURITY DEFINER helpers) are watched through fmgr_hook: what is executed within a
  * marked call is the policy's.  The same function called by the user is not marked. */
 #include "pg/prelude.h"
 
+#include "audit/marks.h"
 #include "audit/reads.h"
 #include "audit/relations.h"
 
@@ -25,6 +26,7 @@ extern "C" {
 #include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_language.h"
@@ -34,9 +36,9 @@ extern "C" {
 #include "nodes/pathnodes.h"
 #include "optimizer/planner.h"
 #include "parser/parsetree.h"
-#include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 }
 
@@ -52,6 +54,22 @@ static fmgr_hook_type next_fmgr = nullptr;
  * there are, it makes a node of its own for it. */
 static List *planning = NIL;
 
+/* Whether a query reads through a view that the reader could replace: the view's own entry tells. */
+static bool
+reads_own_view(const Query *query)
+{
+	ListCell *cell;
+
+	foreach(cell, query->rtable) {
+		const RangeTblEntry *entry = (const RangeTblEntry *) lfirst(cell);
+
+		if (entry->relkind == RELKIND_VIEW && OidIsValid(entry->relid) &&
+			ms_audit_reader_may_write_relation(entry->relid))
+			return true;
+	}
+	return false;
+}
+
 static bool
 mark_walker(Node *node, void *context)
 {
@@ -59,16 +77,17 @@ mark_walker(Node *node, void *context)
 		return false;
 	switch (nodeTag(node)) {
 		case T_RangeTblEntry:
-			if (((RangeTblEntry *) node)->rtekind == RTE_RELATION)
-				((RangeTblEntry *) node)->security_barrier = true;
+			ms_audit_mark_policy_read((RangeTblEntry *) node);
 			/* Its contents come next. */
 			return false;
 		case T_Query:
+			if (reads_own_view((const Query *) node))
+				return false;
 			return ms_walk_query((Query *) node, mark_walker, context, QTW_EXAMINE_RTES_BEFORE);
 		case T_FuncExpr: {
 			FuncExpr *call = (FuncExpr *) node;
 
-			if (call->funcid >= FirstNormalObjectId) {
+			if (call->funcid >= FirstNormalObjectId && !ms_audit_reader_may_write_function(call->funcid)) {
 				List **functions = (List **) context;
 
 				call->funcformat = COERCE_SQL_SYNTAX;
@@ -82,29 +101,40 @@ mark_walker(Node *node, void *context)
 	return ms_walk_expression(node, mark_walker, context);
 }
 
-/* Whether what the policies of a relation read is theirs, and not a way to read unseen. */
+/* What policies_walker() looks for. */
+struct Policies {
+	List *functions;         /* that are called there */
+	bool only;               /* nothing but policies can have given an entry conditions */
+};
+
+/* Conditions of views come with what is written through them, and get into other entries by rules. */
 static bool
-is_trusted(Oid relid)
+has_only_policies(const Query *query)
 {
-	if (ms_audit_relation(relid) != nullptr)
-		return true;
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	return query->commandType == CMD_SELECT && query->querySource == QSRC_ORIGINAL && !query->hasModifyingCTE;
+}
 
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	Oid owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	bool is_temporary = ((Form_pg_class) GETSTRUCT(tuple))->relpersistence == RELPERSISTENCE_TEMP;
+static void
+mark_conditions(Query *query, RangeTblEntry *entry, int rti, Policies *policies)
+{
+	int count = list_length(entry->securityQuals);
+	ListCell *cell;
 
-	ReleaseSysCache(tuple);
-	/* A superuser, who may be anybody, is taken for whom he has become. */
-	return !is_temporary && !has_privs_of_role(GetOuterUserId(), owner) &&
-		(superuser_arg(GetSessionUserId()) || !has_privs_of_role(GetSessionUserId(), owner));
+	if (!policies->only)
+		count = ms_audit_count_policy_quals(query, entry, rti);
+	foreach(cell, entry->securityQuals) {
+		if (count-- <= 0)
+			break;
+		(void) mark_walker((Node *) lfirst(cell), &policies->functions);
+	}
 }
 
 /* Finds the policies of a query, at all levels. */
 static bool
 policies_walker(Node *node, void *context)
 {
+	Policies *policies = (Policies *) context;
+	int rti = 0;
 	ListCell *cell;
 
 	if (node == nullptr)
@@ -116,14 +146,15 @@ policies_walker(Node *node, void *context)
 	foreach(cell, query->rtable) {
 		RangeTblEntry *entry = (RangeTblEntry *) lfirst(cell);
 
-		if (entry->securityQuals != NIL && is_trusted(entry->relid))
-			(void) mark_walker((Node *) entry->securityQuals, context);
+		rti++;
+		if (entry->securityQuals != NIL && ms_audit_relation(entry->relid) != nullptr)
+			mark_conditions(query, entry, rti, policies);
 	}
 	if (query->withCheckOptions != NIL && query->resultRelation > 0 &&
-		is_trusted(rt_fetch(query->resultRelation, query->rtable)->relid))
+		ms_audit_relation(rt_fetch(query->resultRelation, query->rtable)->relid) != nullptr)
 		foreach(cell, query->withCheckOptions)
 			if (((WithCheckOption *) lfirst(cell))->kind != WCO_VIEW_CHECK)
-				(void) mark_walker(((WithCheckOption *) lfirst(cell))->qual, context);
+				(void) mark_walker(((WithCheckOption *) lfirst(cell))->qual, &policies->functions);
 	return ms_walk_query(query, policies_walker, context, 0);
 }
 
@@ -156,18 +187,18 @@ ms_audit_planner(Query *query, const char *source, int cursor_options, ParamList
 		return plan(query, source, cursor_options, params);
 
 	List *volatile outer = planning;
-	List *functions = NIL;
+	Policies policies = {NIL, has_only_policies(query)};
 	PlannerGlobal *inlined = nullptr;
 	PlannedStmt *result;
 
 	if (may_have_policies(query)) {
 		inlined = ms_audit_inline_functions(query, params);
-		(void) policies_walker((Node *) query, &functions);
+		(void) policies_walker((Node *) query, &policies);
 	}
-	if (functions == NIL && outer == NIL)
+	if (policies.functions == NIL && outer == NIL)
 		result = plan(query, source, cursor_options, params);
 	else {
-		planning = functions;
+		planning = policies.functions;
 		PG_TRY();
 		{
 			result = plan(query, source, cursor_options, params);
@@ -279,7 +310,7 @@ is_watched(Oid function)
 		return entry->watched;
 
 	uint64 now = generation;
-	bool watched = is_in_policy(function) && may_read(function);
+	bool watched = isTempNamespace(get_func_namespace(function)) || (is_in_policy(function) && may_read(function));
 
 	entry = (PolicyFunction *) hash_search(functions, &function, HASH_ENTER, &known);
 	entry->generation = now;
@@ -298,7 +329,8 @@ ms_audit_needs_fmgr(Oid function)
 /* What the hook keeps between the events of one call. */
 struct WatchedCall {
 	Datum next;              /* what the next hook keeps */
-	bool counted;
+	bool started;
+	int outer_depth;         /* of policies, before the call */
 };
 
 static bool
@@ -324,13 +356,17 @@ ms_audit_fmgr(FmgrHookEventType event, FmgrInfo *info, Datum *arg)
 	if (event == FHET_START) {
 		if (next_fmgr != nullptr)
 			next_fmgr(event, info, &call->next);
-		call->counted = info->fn_oid >= FirstNormalObjectId && is_policy_call(info);
-		if (call->counted)
+		call->started = info->fn_oid >= FirstNormalObjectId;
+		call->outer_depth = audit_policy_depth;
+		if (call->started && is_policy_call(info))
 			audit_policy_depth++;
+		else if (call->started && audit_policy_depth > 0 && isTempNamespace(get_func_namespace(info->fn_oid)))
+			/* The reader's own, however it came to be called there. */
+			audit_policy_depth = 0;
 	} else {
-		if (call->counted) {
-			call->counted = false;
-			audit_policy_depth--;
+		if (call->started) {
+			call->started = false;
+			audit_policy_depth = call->outer_depth;
 		}
 		if (next_fmgr != nullptr)
 			next_fmgr(event, info, &call->next);

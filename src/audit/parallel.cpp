@@ -5,6 +5,7 @@
 #include "pg/prelude.h"
 
 #include "audit/context.h"
+#include "audit/marks.h"
 #include "audit/parallel.h"
 #include "audit/reads.h"
 
@@ -82,7 +83,7 @@ describe(AuditCapture *capture)
 			const RangeTblEntry *entry = (const RangeTblEntry *) lfirst(cell);
 
 			rti++;
-			if (entry->rtekind != RTE_RELATION || !entry->security_barrier)
+			if (!ms_audit_is_policy_read(entry))
 				continue;
 			appendBinaryStringInfo(&bytes, (const char *) &rti, sizeof(rti));
 			header.marks++;
@@ -151,7 +152,7 @@ ms_audit_adopt(List *range_table)
 		memcpy(&rti, bytes + at, sizeof(rti));
 		at += sizeof(rti);
 		if (rti >= 1 && rti <= (uint32) list_length(range_table))
-			((RangeTblEntry *) list_nth(range_table, (int) rti - 1))->security_barrier = true;
+			ms_audit_mark_policy_read((RangeTblEntry *) list_nth(range_table, (int) rti - 1));
 	}
 	agreed = (const PublishedItem *) (bytes + at);
 	if (at + header->items * sizeof(PublishedItem) <= length)

@@ -4,6 +4,7 @@
 
 #include "audit/capture.h"
 #include "audit/context.h"
+#include "audit/marks.h"
 #include "audit/outlet.h"
 #include "audit/parallel.h"
 #include "audit/reads.h"
@@ -27,6 +28,9 @@ static ExecutorEnd_hook_type next_end = nullptr;
 /* How many executions are running, one within the other. */
 static int depth = 0;
 
+/* How many of them belong to a foreign key. */
+static int foreign_key_depth = 0;
+
 /* ---- the start ---- */
 
 /* Whether anything of what the plan reads is a read that matters: most plans leave here. */
@@ -38,7 +42,7 @@ reads_audited(const PlannedStmt *plan)
 	foreach(cell, plan->rtable) {
 		const RangeTblEntry *entry = (const RangeTblEntry *) lfirst(cell);
 
-		if (entry->rtekind != RTE_RELATION || entry->security_barrier)
+		if (entry->rtekind != RTE_RELATION || ms_audit_is_policy_read(entry))
 			continue;
 		const AuditRelation *audited = ms_audit_relation(entry->relid);
 		if (audited != nullptr && audited->reads)
@@ -47,15 +51,19 @@ reads_audited(const PlannedStmt *plan)
 	return false;
 }
 
-/* The query by which a foreign key is checked: it shows nothing of a row and calls nobody's function.  Whatever else runs
- * while one is under way, such as triggers of a table that a cascade reaches, is somebody's own reading. */
+/* The query by which PostgreSQL checks a foreign key: it shows nothing of a row and calls nobody's function.  It is
+ * known by its text, as the rewriter may add others to it, and by what it runs in: the triggers and rules of a table that a
+ * cascade reaches run within the cascade's own statement, and what they read is somebody's own reading. */
 static bool
 checks_foreign_key(const QueryDesc *desc)
 {
+	static const char kText[] = "SELECT 1 FROM ";
 	const PlannedStmt *plan = desc->plannedstmt;
 	ListCell *cell;
 
-	if (!InNoForceRLSOperation() || plan->commandType != CMD_SELECT || plan->rowMarks == NIL || plan->invalItems != NIL)
+	if (!InNoForceRLSOperation() || foreign_key_depth > 0 || desc->sourceText == nullptr ||
+		strncmp(desc->sourceText, kText, sizeof(kText) - 1) != 0 || plan->commandType != CMD_SELECT ||
+		plan->rowMarks == NIL || plan->invalItems != NIL)
 		return false;
 	foreach(cell, plan->planTree->targetlist) {
 		const TargetEntry *entry = (const TargetEntry *) lfirst(cell);
@@ -64,6 +72,40 @@ checks_foreign_key(const QueryDesc *desc)
 			return false;
 	}
 	return true;
+}
+
+/* Whether it is a policy's: that, and nothing that the reader could have put in its place. */
+static bool
+is_policys(const PlannedStmt *plan)
+{
+	return audit_policy_depth > 0 && !ms_audit_is_imitation(plan);
+}
+
+/* Runs a part of an execution, within which others may begin. */
+template <typename Part>
+static void
+run_within(const QueryDesc *desc, Part part)
+{
+	int policies = audit_policy_depth;
+	bool keeps_foreign_key = InNoForceRLSOperation();
+
+	if (unlikely(policies > 0) && ms_audit_any() && ms_audit_is_imitation(desc->plannedstmt))
+		audit_policy_depth = 0;
+	depth++;
+	if (unlikely(keeps_foreign_key))
+		foreign_key_depth++;
+	PG_TRY();
+	{
+		part();
+	}
+	PG_FINALLY();
+	{
+		depth--;
+		if (unlikely(keeps_foreign_key))
+			foreign_key_depth--;
+		audit_policy_depth = policies;
+	}
+	PG_END_TRY();
 }
 
 static void
@@ -94,12 +136,12 @@ ms_audit_executor_start(QueryDesc *desc, int eflags)
 		next_start(desc, eflags);
 	else
 		standard_ExecutorStart(desc, eflags);
-	if (likely(!ms_audit_any()) || !audit_enabled || (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || audit_policy_depth > 0 ||
-		checks_foreign_key(desc))
+	if (likely(!ms_audit_any()) || !audit_enabled || (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 ||
+		is_policys(desc->plannedstmt) || checks_foreign_key(desc))
 		return;
 	if (IsParallelWorker() && depth == 0 && !ms_audit_adopt(desc->plannedstmt->rtable))
 		return;
-	if (audit_policy_depth > 0 || !reads_audited(desc->plannedstmt))
+	if (is_policys(desc->plannedstmt) || !reads_audited(desc->plannedstmt))
 		return;
 	set_taps(desc);
 }
@@ -176,16 +218,7 @@ ms_audit_executor_run(QueryDesc *desc, ScanDirection direction, uint64 count MS_
 	}
 	if (unlikely(desc->plannedstmt->parallelModeNeeded) && ms_audit_any())
 		prepare_workers(desc, capture);
-	depth++;
-	PG_TRY();
-	{
-		run(desc, direction, count MS_EXECUTE_ONCE);
-	}
-	PG_FINALLY();
-	{
-		depth--;
-	}
-	PG_END_TRY();
+	run_within(desc, [&] { run(desc, direction, count MS_EXECUTE_ONCE); });
 	/* What went to the client is handed over before the command is complete for it. */
 	if (capture != nullptr && capture->to_client)
 		ms_audit_capture_hand_over(capture, true);
@@ -205,16 +238,7 @@ ms_audit_executor_finish(QueryDesc *desc)
 {
 	AuditCapture *capture = ms_audit_capture_of(desc->estate);
 
-	depth++;
-	PG_TRY();
-	{
-		finish(desc);
-	}
-	PG_FINALLY();
-	{
-		depth--;
-	}
-	PG_END_TRY();
+	run_within(desc, [&] { finish(desc); });
 	if (capture != nullptr)
 		ms_audit_capture_hand_over(capture, true);
 }
