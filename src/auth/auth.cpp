@@ -4,6 +4,7 @@
 #include "auth/keys.h"
 #include "auth/lock.h"
 #include "auth/redact.h"
+#include "auth/replaced.h"
 #include "auth/session.h"
 #include "auth/settings.h"
 #include "auth/tokens.h"
@@ -19,6 +20,7 @@ ms_auth_init(void)
 	ms_keys_init();
 	ms_tokens_init();
 	ms_redact_init();
+	ms_replaced_init();
 	ms_lock_init();
 	ms_session_init();
 	/* Last: needs to know the settings. */

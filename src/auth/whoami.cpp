@@ -6,6 +6,7 @@
 #include "audit/settings.h"
 #include "auth/identity.h"
 #include "auth/lock.h"
+#include "auth/replaced.h"
 #include "auth/settings.h"
 #include "auth/variables.h"
 #include "auth/verified.h"
@@ -214,6 +215,9 @@ MS_FUNCTION(ms_whoami)
 		problem = problem_of_verified(&row);
 	else
 		problem = problem_of_guc(&row);
+	/* Said first: it may be why the functions say something else than this row. */
+	if (const char *replaced = ms_replaced_functions())
+		problem = psprintf("replaced: %s%s%s", replaced, problem ? "; " : "", problem ? problem : "");
 	set_text(&row, kProblem, problem);
 	set_text(&row, kAudit, audit_of_reads());
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, row.values, row.nulls)));

@@ -197,6 +197,20 @@ Applier::InOneTransaction()
 	return Step::kDone;
 }
 
+/* Where the file defined auth.uid() or a sibling: a definition that means the same gives way to the extension's.  The
+ * library, if it is loaded, has seen to it already. */
+bool
+Applier::KeepAuthFunctions()
+{
+	bool concerned = std::any_of(pieces_.begin(), pieces_.end(), [](const SqlPiece &piece) {
+		return piece.text.find("auth") != std::string::npos || piece.text.find("AUTH") != std::string::npos;
+	});
+	if (!concerned || db_->Query("SELECT pg_catalog.to_regprocedure('mentalspace.keep_auth_functions(name[])') IS NOT NULL"
+								 " AND pg_catalog.current_setting('mentalspace.auth_lock', true) IS NULL")[0][0] != "t")
+		return true;
+	return RunOwn("SELECT mentalspace.keep_auth_functions()");
+}
+
 /* Records the file and commits, as the user who runs us, whatever role the file has set. */
 bool
 Applier::Finish()
@@ -208,7 +222,7 @@ Applier::Finish()
 		return FailAt(end, "25P01", "the file has ended the transaction that it runs in", "");
 	if (StopSignal() != 0)
 		return FailAt(end, "57014", "interrupted before COMMIT", "");
-	return RunOwn("RESET SESSION AUTHORIZATION; RESET ROLE") &&
+	return RunOwn("RESET SESSION AUTHORIZATION; RESET ROLE") && KeepAuthFunctions() &&
 		   (history_->Record(*file_, pieces_, &error) || Fail(end, error)) && RunOwn("COMMIT");
 }
 

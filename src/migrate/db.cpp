@@ -41,7 +41,10 @@ OnNotice(void *verbose, const PGresult *result)
 	if (message == nullptr)
 		return;
 	bool warning = severity != nullptr && std::strcmp(severity, "WARNING") == 0;
-	if (warning || *static_cast<bool *>(verbose))
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	/* 01M01: the extension kept auth.uid() or a sibling from being replaced. */
+	bool kept = sqlstate != nullptr && std::strcmp(sqlstate, "01M01") == 0;
+	if (warning || kept || *static_cast<bool *>(verbose))
 		std::fprintf(stderr, "  %s: %s\n", severity ? severity : "NOTICE", message);
 }
 

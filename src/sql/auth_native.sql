@@ -1,13 +1,7 @@
 -- auth.uid() and its siblings, in C++ (src/auth/functions.cpp).
-CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid
-    LANGUAGE c STABLE PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'ms_auth_uid';
-CREATE OR REPLACE FUNCTION auth.role() RETURNS text
-    LANGUAGE c STABLE PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'ms_auth_role';
-CREATE OR REPLACE FUNCTION auth.email() RETURNS text
-    LANGUAGE c STABLE PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'ms_auth_email';
-CREATE OR REPLACE FUNCTION auth.jwt() RETURNS jsonb
-    LANGUAGE c STABLE PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'ms_auth_jwt';
+CREATE FUNCTION mentalspace.auth_sources() RETURNS TABLE (function name, result text, language name, source text, library text)
+    LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT s.function, s.result, 'c'::name, 'ms_auth_' || s.function, 'MODULE_PATHNAME'
+      FROM (VALUES ('uid'::name, 'uuid'), ('role', 'text'), ('email', 'text'), ('jwt', 'jsonb')) AS s (function, result)
+    $$;

@@ -24,14 +24,18 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
                (SELECT prosrc LIKE '%sealed_uid()%' FROM pg_proc WHERE oid = to_regprocedure('auth.uid()')) AS sealed
     ), here AS (
         -- asked only where it loads nothing
-        SELECT s.*, CASE WHEN s.loaded THEN mentalspace.audit_outlet_name() ELSE 'off' END AS outlet FROM session AS s
+        SELECT s.*, CASE WHEN s.loaded THEN mentalspace.audit_outlet_name() ELSE 'off' END AS outlet,
+               (SELECT string_agg(format('auth.%s()', f), ', ') FROM unnest(mentalspace.replaced_auth_functions()) AS f) AS replaced
+          FROM session AS s
     )
     SELECT c.capability, c.available, c.detail
       FROM here, LATERAL (VALUES
-        (1, 'identity by claims', true,
-            'auth.uid(), auth.role(), auth.email() and auth.jwt() read request.jwt.claims as PostgREST sets them'),
-        (2, 'identity in C++', native,
-            CASE WHEN native THEN 'claims are parsed once after each change'
+        (1, 'identity by claims', replaced IS NULL,
+            coalesce('replaced: ' || replaced || '; provision(ARRAY[''auth'']) brings back mentalspace''s own',
+                     'auth.uid(), auth.role(), auth.email() and auth.jwt() read request.jwt.claims as PostgREST sets them')),
+        (2, 'identity in C++', native AND replaced IS NULL,
+            CASE WHEN replaced IS NOT NULL THEN format('replaced: %s', replaced)
+                    WHEN native THEN 'claims are parsed once after each change'
                     ELSE 'the trusted flavour reads claims in SQL at each call' END),
         (3, 'preloading by provision()', native AND superuser,
             CASE WHEN NOT native THEN 'the trusted flavour has no library'

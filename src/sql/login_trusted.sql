@@ -236,6 +236,8 @@ DECLARE
     was_set boolean := current_setting('request.jwt.claims', true) IS NOT NULL;
     expired boolean;
     sealed boolean;
+    -- said before anything else, for it may be why
+    remark text := (SELECT 'replaced: ' || string_agg(format('auth.%s()', f), ', ') || '; ' FROM unnest(mentalspace.replaced_auth_functions()) AS f);
 BEGIN
     audit := 'off: the trusted flavour sees no reads but those by mentalspace.read_phi()';
     "session_user" := session_user;
@@ -248,8 +250,8 @@ BEGIN
                             OR coalesce(current_setting('request.jwt.claim.email', true), '') <> ''
                           THEN CASE WHEN sealed THEN 'verified' ELSE 'guc' END ELSE 'none' END;
     IF claims_source = 'none' THEN
-        problem := CASE WHEN was_set THEN 'no claims are set in this transaction; those of an earlier one ended with it'
-                        ELSE 'no claims are set: request.jwt.claims was not set in this session' END;
+        problem := concat(remark, CASE WHEN was_set THEN 'no claims are set in this transaction; those of an earlier one ended with it'
+                        ELSE 'no claims are set: request.jwt.claims was not set in this session' END);
         RETURN;
     END IF;
     BEGIN
@@ -265,22 +267,22 @@ BEGIN
         END IF;
     EXCEPTION
         WHEN data_exception THEN
-            problem := 'the claims are not valid JSON';
+            problem := concat(remark, 'the claims are not valid JSON');
             RETURN;
         WHEN insufficient_privilege THEN
             claims_source := 'none';
-            problem := 'the claims were not set by mentalspace.login() in this transaction, so nobody believes them';
+            problem := concat(remark, 'the claims were not set by mentalspace.login() in this transaction, so nobody believes them');
             RETURN;
     END;
     BEGIN
         uid := auth.uid();
     EXCEPTION
         WHEN data_exception THEN
-            problem := 'sub is not a uuid';
+            problem := concat(remark, 'sub is not a uuid');
             RETURN;
         WHEN insufficient_privilege THEN
             claims_source := 'none';
-            problem := 'the claims were not set by mentalspace.login() in this transaction, so nobody believes them';
+            problem := concat(remark, 'the claims were not set by mentalspace.login() in this transaction, so nobody believes them');
             RETURN;
     END;
     expired := coalesce(expires_at < clock_timestamp(), false);
@@ -289,5 +291,6 @@ BEGIN
                     WHEN jsonb_typeof(claims) <> 'object' THEN 'the claims are not a JSON object'
                     WHEN expired THEN 'the claims have no sub, and the token expired'
                     ELSE 'the claims have no sub' END;
+    problem := nullif(rtrim(concat(remark, problem), '; '), '');
 END
 $$;

@@ -74,21 +74,8 @@ COMMENT ON FUNCTION mentalspace.sealed_claims() IS 'internal to auth.jwt(): the 
 CREATE FUNCTION mentalspace.apply_claims_source() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS $$
-DECLARE
-    r record;
 BEGIN
-    IF mentalspace.auth_setting('auth_claims_source') = 'verified' THEN
-        FOR r IN SELECT * FROM (VALUES
-                    ('uid() RETURNS uuid', 'SELECT mentalspace.sealed_uid()'),
-                    ('role() RETURNS text', 'SELECT mentalspace.sealed_claims() OPERATOR(pg_catalog.->>) ''role'''),
-                    ('email() RETURNS text', 'SELECT mentalspace.sealed_claims() OPERATOR(pg_catalog.->>) ''email'''),
-                    ('jwt() RETURNS jsonb', 'SELECT mentalspace.sealed_claims()')) AS f(signature, body)
-        LOOP
-            EXECUTE format('CREATE OR REPLACE FUNCTION auth.%s LANGUAGE sql STABLE PARALLEL SAFE AS %L', r.signature, r.body);
-        END LOOP;
-    ELSE
-        PERFORM mentalspace.define_auth_functions();
-    END IF;
+    PERFORM mentalspace.restore_auth_functions(mentalspace.replaced_auth_functions());
 END
 $$;
 COMMENT ON FUNCTION mentalspace.apply_claims_source() IS 'internal to auth_settings: makes auth.uid() and its siblings those of the claims source';
@@ -114,5 +101,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION mentalspace.sealed_login(text) IS 'internal to login(): the claims of a token that it verifies, and their seals';
-REVOKE ALL ON FUNCTION mentalspace.seal_of(text, text), mentalspace.apply_claims_source(), mentalspace.claims_source_changed(),
-    mentalspace.define_auth_functions() FROM PUBLIC;
+REVOKE ALL ON FUNCTION mentalspace.seal_of(text, text), mentalspace.apply_claims_source(), mentalspace.claims_source_changed()
+    FROM PUBLIC;

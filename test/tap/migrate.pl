@@ -254,4 +254,24 @@ $node->stop;
 	is($trusted->safe_psql('owned', $record), '1 a', 'trusted: what came before is applied and recorded');
 	$trusted->stop;
 }
+# Files that define auth.uid() anew: what means the same gives way to ours, in each flavour; the rest is kept, with a warning.
+foreach my $flavor (flavors())
+{
+	my $server = start_server("migrate_replaced_$flavor", $flavor);
+	my $db = 'replaced';
+	$server->safe_psql('postgres', "CREATE DATABASE $db");
+	$server->safe_psql($db, 'CREATE EXTENSION mentalspace');
+	my $dir = project(
+		'20240101_same' => "CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS \$\$\n"
+			. "select coalesce(nullif(current_setting('request.jwt.claim.sub', true), ''), "
+			. "(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'))::uuid\$\$;\nCREATE TABLE t (i int);",
+		'20240102_other' => "CREATE OR REPLACE FUNCTION auth.role() RETURNS text LANGUAGE sql STABLE AS 'SELECT current_user::text';");
+	my ($code, $out, $err) = migrate($server, $db, $dir);
+	is($code, 0, "$flavor: applied");
+	like($err, qr/^  NOTICE: function auth\.uid\(\) stays the one of mentalspace$/m, "$flavor: a definition that means the same");
+	like($err, qr/^  WARNING: function auth\.role\(\) is not the one of mentalspace any more$/m, "$flavor: another one");
+	is(() = $err =~ /function auth/g, 2, "$flavor: each is said once");
+	is($server->safe_psql($db, 'SELECT mentalspace.replaced_auth_functions()'), '{role}', "$flavor: and what is there");
+}
+
 done_testing();

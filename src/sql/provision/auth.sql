@@ -6,10 +6,20 @@ CREATE FUNCTION mentalspace.provision_auth(owner name) RETURNS SETOF mentalspace
 DECLARE
     exposed text;
     helper regprocedure;
+    replaced name;
 BEGIN
     RETURN NEXT mentalspace.provision_schema(owner, 'auth', 'Supabase Auth: users and the identity of the request');
     RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'auth', '{USAGE}',
         '{anon,authenticated,service_role,supabase_auth_admin,supabase_storage_admin,supabase_realtime_admin,dashboard_user}');
+    FOREACH replaced IN ARRAY mentalspace.replaced_auth_functions() LOOP
+        BEGIN
+            PERFORM mentalspace.restore_auth_functions(ARRAY[replaced]);
+            RETURN NEXT ('function', format('auth.%s()', replaced), 'changed', 'was replaced by another definition')::mentalspace.provision_step;
+        EXCEPTION WHEN insufficient_privilege OR invalid_function_definition THEN
+            RETURN NEXT ('function', format('auth.%s()', replaced), 'skipped',
+                         'WARNING: was replaced by another definition: ' || sqlerrm)::mentalspace.provision_step;
+        END;
+    END LOOP;
     RETURN QUERY SELECT * FROM mentalspace.provision_auth_clients(owner);
     RETURN QUERY SELECT * FROM mentalspace.provision_auth_users(owner);
     RETURN QUERY SELECT * FROM mentalspace.provision_auth_factors(owner);
@@ -61,7 +71,7 @@ DECLARE
     library text;
     before text;
 BEGIN
-    SELECT probin INTO library FROM pg_proc WHERE oid = 'auth.uid()'::regprocedure;
+    SELECT s.library INTO library FROM mentalspace.auth_sources() AS s WHERE s.function = 'uid';
     IF library IS NULL THEN
         step.state := 'skipped';
         step.detail := 'this flavour has no library';
