@@ -4,7 +4,7 @@
 -- Expressions are worked on as pg_get_expr() writes them under a search_path of pg_catalog: names outside pg_catalog bear
 -- their schema, keywords are in capitals, and a name that is neither in lower case nor a word of SQL is quoted.  What is not
 -- understood is left as it is.  No text is ever run but ALTER POLICY with an expression that the server wrote, in which
--- nothing but `(SELECT ` and `)` has been put around calls.
+-- nothing but `(SELECT ` and `)` has been put around calls, and conditions of an OR have become a range (see wrap_ranges.sql).
 
 CREATE TABLE mentalspace.wrapped_policies (
     table_schema name NOT NULL,
@@ -194,11 +194,12 @@ COMMENT ON FUNCTION mentalspace.unwrap_expression(text) IS
 
 
 CREATE FUNCTION mentalspace.list_owned_policies(only_policy oid DEFAULT NULL)
-    RETURNS TABLE (schema_name name, table_name name, policy_name name, policy oid, relation oid, using_text text, check_text text)
+    RETURNS TABLE (schema_name name, table_name name, policy_name name, policy oid, relation oid, permissive boolean,
+                   using_text text, check_text text)
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on
     AS $body$
-    SELECT n.nspname, c.relname, p.polname, p.oid, p.polrelid,
+    SELECT n.nspname, c.relname, p.polname, p.oid, p.polrelid, p.polpermissive,
            pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)
       FROM pg_policy p
       JOIN pg_class c ON c.oid = p.polrelid AND c.relpersistence <> 't'
@@ -264,7 +265,7 @@ BEGIN
     END IF;
     EXECUTE statement;
     SELECT * INTO now_there FROM mentalspace.list_owned_policies(only_policy);
-    IF mentalspace.unwrap_expression(now_there.using_text) IS DISTINCT FROM mentalspace.unwrap_expression(using_text)
+    IF mentalspace.list_disjuncts(now_there.using_text) IS DISTINCT FROM mentalspace.list_disjuncts(using_text)
     OR mentalspace.unwrap_expression(now_there.check_text) IS DISTINCT FROM mentalspace.unwrap_expression(check_text) THEN
         RAISE EXCEPTION 'rewritten policy would not be the same' USING ERRCODE = 'invalid_object_definition';
     END IF;
@@ -273,7 +274,7 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION mentalspace.run_alter_policy(oid, text, text, text) IS
-    'internal to wrap_policies(): alters a policy that has these expressions and returns the new ones; an error if they differ in more than sub-selects';
+    'internal to wrap_policies(): alters a policy that has these expressions and returns the new ones; an error if they differ in more than sub-selects and ranges';
 
 CREATE FUNCTION mentalspace.check_may_wrap() RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -297,7 +298,7 @@ $body$;
 COMMENT ON FUNCTION mentalspace.check_may_wrap() IS
     'internal to wrap_policies(): an error where the current user or transaction cannot rewrite policies';
 
-CREATE FUNCTION mentalspace.wrap_policies(dry_run boolean DEFAULT true)
+CREATE FUNCTION mentalspace.wrap_policies(dry_run boolean DEFAULT true, ranges boolean DEFAULT true)
     RETURNS TABLE (schema_name name, table_name name, policy_name name, statement text, done boolean, detail text)
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on
@@ -306,6 +307,7 @@ DECLARE
     p record;
     functions record;
     changed record;
+    range record;
     new_using text;
     new_check text;
 BEGIN
@@ -316,13 +318,23 @@ BEGIN
         SELECT * INTO functions FROM mentalspace.list_policy_functions(p.policy);
         new_using := mentalspace.wrap_expression(p.using_text, functions.stable, functions.steady);
         new_check := mentalspace.wrap_expression(p.check_text, functions.stable, functions.steady);
+        detail := NULL;
+        IF ranges AND p.permissive AND p.using_text IS NOT NULL THEN
+            -- A condition that is all of a policy stands beside the table's other policies.
+            SELECT * INTO range FROM mentalspace.range_expression(new_using, p.relation, functions.steady,
+                EXISTS (SELECT FROM mentalspace.list_owned_policies() AS o
+                         WHERE o.relation = p.relation AND o.policy <> p.policy AND o.permissive
+                           AND NOT mentalspace.is_row_free((mentalspace.tokenize_expression(o.using_text)).tokens,
+                                                           (mentalspace.list_policy_functions(o.policy)).steady)));
+            new_using := coalesce(range.ranged, new_using);
+            detail := range.detail;
+        END IF;
         CONTINUE WHEN (new_using, new_check) IS NOT DISTINCT FROM (p.using_text, p.check_text);
         schema_name := p.schema_name;
         table_name := p.table_name;
         policy_name := p.policy_name;
         statement := mentalspace.write_alter_policy(schema_name, table_name, policy_name, new_using, new_check);
         done := false;
-        detail := NULL;
         IF dry_run IS NOT TRUE THEN
             BEGIN
                 SELECT * INTO changed FROM mentalspace.run_alter_policy(p.policy, statement, p.using_text, p.check_text);
@@ -346,8 +358,8 @@ BEGIN
     END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION mentalspace.wrap_policies(boolean) IS
-    'ALTER POLICY statements that put calls which do not depend on the row into sub-selects, for policies on tables that the caller owns; runs them if dry_run is false';
+COMMENT ON FUNCTION mentalspace.wrap_policies(boolean, boolean) IS
+    'ALTER POLICY statements that put calls which do not depend on the row into sub-selects and, if ranges is true, such conditions of an OR into ranges of an indexed column, for policies on tables that the caller owns; runs them if dry_run is false';
 
 CREATE FUNCTION mentalspace.unwrap_policies(dry_run boolean DEFAULT true)
     RETURNS TABLE (schema_name name, table_name name, policy_name name, statement text, done boolean, detail text)
@@ -382,7 +394,7 @@ BEGIN
             END IF;
         ELSIF (w.using_text, w.check_text) IS DISTINCT FROM (w.wrapped_using, w.wrapped_check) THEN
             detail := 'left alone: the policy has been changed since it was wrapped';
-        ELSIF mentalspace.unwrap_expression(w.original_using) IS DISTINCT FROM mentalspace.unwrap_expression(w.wrapped_using)
+        ELSIF mentalspace.list_disjuncts(w.original_using) IS DISTINCT FROM mentalspace.list_disjuncts(w.wrapped_using)
            OR mentalspace.unwrap_expression(w.original_check) IS DISTINCT FROM mentalspace.unwrap_expression(w.wrapped_check) THEN
             -- Whoever may write the table must not be able to put an expression of his own into a policy.
             detail := 'left alone: what was recorded is not this policy without its sub-selects';

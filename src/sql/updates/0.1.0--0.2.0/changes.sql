@@ -7,3 +7,5 @@
 -- go on as they are until audit_table() is called again.
 DROP FUNCTION mentalspace.audit_sync_trigger(regclass, name, text, boolean);
 DROP FUNCTION mentalspace.audit_trigger_places(regclass);
+DROP FUNCTION mentalspace.wrap_policies(boolean);
+DROP FUNCTION mentalspace.list_owned_policies(oid);
