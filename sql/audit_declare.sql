@@ -66,10 +66,10 @@ SELECT mentalspace.unaudit_table('faxes');
 SELECT * FROM triggers('letters');
 
 -- only reads, only writes, and back
-SELECT mentalspace.audit_table('clients', 'id', writes => false);
+SELECT mentalspace.audit_table('clients', 'id', writes => false, redact => '{}');
 SELECT reads, writes, redact, triggers FROM mentalspace.audit_tables() WHERE relation = 'clients'::regclass;
 SELECT * FROM triggers('clients');
-SELECT mentalspace.audit_table('clients', 'id', reads => false, category => 'substance_use');
+SELECT mentalspace.audit_table('clients', 'id', reads => false, writes => true, category => 'substance_use');
 SELECT reads, writes, category, triggers FROM mentalspace.audit_tables() WHERE relation = 'clients'::regclass;
 SELECT * FROM triggers('clients');
 SELECT action, severity, detail FROM mentalspace.audit_events WHERE relation = 'public.clients' AND detail LIKE 'audit_table:%' ORDER BY event_id;
@@ -86,14 +86,12 @@ SELECT mentalspace.audit_table('vitals_old', 'client_id');
 SELECT mentalspace.audit_table('clients_pkey', 'id');
 SELECT mentalspace.audit_table('pg_class', 'relname');
 SELECT mentalspace.audit_table('mentalspace.audit_events', 'patient_ids');
-SELECT mentalspace.audit_table('clients', 'id', reads => NULL);
 SELECT mentalspace.audit_table('clients', 'id', reads => false, writes => false);
 SELECT mentalspace.audit_table('note_counts', 'client_id', reads => false);
 SELECT mentalspace.audit_table('clients', 'id', redact => '{ssn,NULL}');
 SELECT mentalspace.audit_table('clients', 'id', redact => '{ssn,phone}');
 SELECT mentalspace.audit_table('clients', 'id', redact => '{ctid}');
 SELECT mentalspace.audit_table('clients', 'id', category => 'PHI');
-SELECT mentalspace.audit_table('clients', 'id', category => NULL);
 SELECT mentalspace.audit_table('clients', '');
 SELECT mentalspace.audit_table('clients', 'client_id');
 SELECT mentalspace.audit_table('clients', 'ctid');
@@ -169,3 +167,14 @@ SELECT substr(c.relname, 1, 13) AS name, r.oid IS NULL AS missing
   FROM generate_series(5, 8) AS n,
        format('audit_events_%s', to_char(date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC') + make_interval(months => n), 'YYYYMM')) AS c(relname)
        LEFT JOIN pg_class AS r ON r.relname = c.relname ORDER BY n;
+
+-- What is not given stays as it was declared: a recipe may declare everything again after each migration.
+CREATE TABLE therapies (id int PRIMARY KEY, client_id uuid REFERENCES clients, body text, gone text);
+SELECT mentalspace.audit_table('therapies', 'client_id', writes => false, redact => '{body,gone}', category => 'psychotherapy_note');
+SELECT mentalspace.audit_table('therapies', 'client_id');
+SELECT reads, writes, redact, category FROM mentalspace.audit_tables() WHERE relation = 'therapies'::regclass;
+ALTER TABLE therapies DROP gone;
+SELECT mentalspace.audit_table(relation, patient_key) FROM mentalspace.audit_discover('clients') WHERE relation = 'therapies'::regclass;
+SELECT reads, writes, redact, category FROM mentalspace.audit_tables() WHERE relation = 'therapies'::regclass;
+SELECT mentalspace.audit_table('therapies', 'client_id', redact => '{}', category => 'phi', writes => NULL);
+SELECT reads, writes, redact, category FROM mentalspace.audit_tables() WHERE relation = 'therapies'::regclass;

@@ -77,22 +77,28 @@ END
 $$;
 COMMENT ON FUNCTION mentalspace.audit_check_relation(regclass) IS 'internal to audit_table(): the kind of a table, an error where it cannot be audited';
 
-CREATE FUNCTION mentalspace.audit_table(rel regclass, patient_key text, reads boolean DEFAULT true, writes boolean DEFAULT true,
-    redact text[] DEFAULT '{}', category text DEFAULT 'phi') RETURNS void
+CREATE FUNCTION mentalspace.audit_table(rel regclass, patient_key text, reads boolean DEFAULT NULL, writes boolean DEFAULT NULL,
+    redact text[] DEFAULT NULL, category text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     kind "char" := mentalspace.audit_check_relation(rel);
-    known text;
+    known mentalspace.audit_relations;
     path text;
     missing text;
     warned boolean;
 BEGIN
-    IF audit_table.reads IS NULL OR audit_table.writes IS NULL OR audit_table.redact IS NULL
-       OR audit_table.redact IS NOT NULL AND array_position(audit_table.redact, NULL) IS NOT NULL THEN
-        RAISE EXCEPTION 'reads, writes and redact must not be NULL' USING ERRCODE = 'invalid_parameter_value';
-    ELSIF audit_table.category IS NULL
-          OR audit_table.category NOT IN ('phi', 'psychotherapy_note', 'substance_use', 'billing') THEN
+    -- What is not given stays as it was declared; columns to redact that are gone do not.
+    SELECT * INTO known FROM mentalspace.audit_relations AS r WHERE r.relation = rel;
+    audit_table.reads := coalesce(audit_table.reads, known.reads, true);
+    audit_table.writes := coalesce(audit_table.writes, known.writes, true);
+    audit_table.category := coalesce(audit_table.category, known.category, 'phi');
+    audit_table.redact := coalesce(audit_table.redact,
+        ARRAY(SELECT a.attname::text FROM pg_attribute AS a
+               WHERE a.attrelid = rel AND a.attname = ANY (known.redact) AND a.attnum > 0 AND NOT a.attisdropped));
+    IF array_position(audit_table.redact, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'redact must not hold NULL' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF audit_table.category NOT IN ('phi', 'psychotherapy_note', 'substance_use', 'billing') THEN
         RAISE EXCEPTION 'category must be phi, psychotherapy_note, substance_use or billing'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
@@ -115,7 +121,6 @@ BEGIN
     PERFORM mentalspace.audit_make_partitions();
     -- Said once in a transaction.
     warned := EXISTS (SELECT FROM mentalspace.audit_relations AS r WHERE r.reads AND r.declared_at = now());
-    SELECT r.category INTO known FROM mentalspace.audit_relations AS r WHERE r.relation = rel;
     audit_table.redact := ARRAY(SELECT DISTINCT unnest(audit_table.redact) ORDER BY 1);
     INSERT INTO mentalspace.audit_relations AS r (relation, patient_key, reads, writes, redact, category)
     VALUES (rel, path, audit_table.reads, audit_table.writes, audit_table.redact, audit_table.category)
@@ -126,10 +131,10 @@ BEGIN
         PERFORM mentalspace.audit_allow_lookup(rel, path);
     END IF;
     PERFORM mentalspace.audit_sync_triggers(rel);
-    PERFORM mentalspace.audit_record_admin(rel, CASE WHEN known IS NULL THEN 'C' ELSE 'U' END,
-        CASE WHEN known IS NULL THEN 'info' ELSE 'warning' END, audit_table.category,
+    PERFORM mentalspace.audit_record_admin(rel, CASE WHEN known.relation IS NULL THEN 'C' ELSE 'U' END,
+        CASE WHEN known.relation IS NULL THEN 'info' ELSE 'warning' END, audit_table.category,
         format('audit_table: %s, patient key %s, reads %s, writes %s, redacted columns: %s',
-               CASE WHEN known IS NULL THEN 'declared' ELSE 'declaration changed' END, coalesce(path, 'none'),
+               CASE WHEN known.relation IS NULL THEN 'declared' ELSE 'declaration changed' END, coalesce(path, 'none'),
                CASE WHEN audit_table.reads THEN 'on' ELSE 'off' END, CASE WHEN audit_table.writes THEN 'on' ELSE 'off' END,
                coalesce(nullif(array_to_string(audit_table.redact, ', '), ''), 'none')));
     IF audit_table.reads THEN
@@ -137,7 +142,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION mentalspace.audit_table(regclass, text, boolean, boolean, text[], text) IS 'declares a table with patients'' data: from now on its reads and writes are audited; called again, it changes the declaration';
+COMMENT ON FUNCTION mentalspace.audit_table(regclass, text, boolean, boolean, text[], text) IS 'declares a table with patients'' data: from now on its reads and writes are audited; called again, it changes the declaration, of which stays what is not given';
 
 CREATE FUNCTION mentalspace.unaudit_table(rel regclass) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
