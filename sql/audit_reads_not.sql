@@ -45,6 +45,27 @@ SELECT * FROM seen();
 DELETE FROM clients WHERE id = 3;
 SELECT count(*) FROM seen();
 
+-- a new foreign key that finds the rows that are there, as every restore makes them
+CREATE TABLE visits (id int PRIMARY KEY, client_id int);
+INSERT INTO visits SELECT i, i FROM generate_series(4, 8) AS i;
+SELECT mentalspace.audit_table('visits', 'client_id');
+SELECT count(*) >= 0 FROM seen();
+ALTER TABLE visits ADD CONSTRAINT of_client FOREIGN KEY (client_id) REFERENCES clients;
+ALTER TABLE visits DROP CONSTRAINT of_client;
+ALTER TABLE visits ADD CONSTRAINT of_client FOREIGN KEY (client_id) REFERENCES clients NOT VALID;
+DO $$ BEGIN ALTER TABLE visits VALIDATE CONSTRAINT of_client; END $$;
+SELECT relation, event FROM seen() WHERE event LIKE 'phi_access%';
+-- what looks like it and is not
+CREATE TABLE nothing (id int PRIMARY KEY);
+\set violations 'SELECT fk.name FROM ONLY clients fk LEFT OUTER JOIN ONLY nothing pk ON (pk.id = fk.id) WHERE pk.id IS NULL AND fk.id IN (4, 5)'
+CREATE TABLE copies (id int);
+INSERT INTO copies VALUES (1);
+SELECT format('ALTER TABLE copies ADD as_xml xml DEFAULT query_to_xml(%L, false, false, %L)', :'violations', '') \gexec
+SELECT * FROM seen();
+SELECT format('CREATE FUNCTION names() RETURNS text LANGUAGE plpgsql VOLATILE AS $f$ DECLARE n text; BEGIN %s LIMIT 1; RETURN n; END $f$', replace(:'violations', ' FROM', ' INTO n FROM')) \gexec
+ALTER TABLE copies ADD name text DEFAULT names();
+SELECT relation, event FROM seen();
+
 -- policies, however they are planned
 CREATE PROCEDURE under(mode text) LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('mentalspace.rls_optimize', mode, false); END $$;
 \set try 'SET ROLE reader; SELECT name FROM clients WHERE id < 8 ORDER BY id; RESET ROLE; SELECT * FROM seen(); SET ROLE reader; SELECT body FROM notes WHERE note_id < 108 ORDER BY note_id; RESET ROLE; SELECT * FROM seen(); SET ROLE reader; SELECT name FROM files ORDER BY id; RESET ROLE; SELECT * FROM seen();'

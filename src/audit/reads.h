@@ -25,4 +25,7 @@ extern int audit_policy_depth;
 /* Whether reads are exports now: that, or the session is pg_dump's, which may fetch from cursors, too. */
 bool ms_audit_is_export(void);
 
+/* Whether ALTER TABLE itself is asking, or a function in C that it called. */
+bool ms_audit_in_alter_table(void);
+
 void ms_audit_reads_init(void);

@@ -201,6 +201,30 @@ run_set(PlannedStmt *planned, const Call *call)
 			ms_audit_tell((AdminEvent *) lfirst(cell));
 }
 
+/* ALTER TABLE that is running, and what the error context was when it began. */
+bool altering = false;
+ErrorContextCallback *alter_context = nullptr;
+
+void
+run_alter(PlannedStmt *planned, const Call *call)
+{
+	const bool outer = altering;
+	ErrorContextCallback *outer_context = alter_context;
+
+	altering = true;
+	alter_context = error_context_stack;
+	PG_TRY();
+	{
+		run_watched(planned, call);
+	}
+	PG_FINALLY();
+	{
+		altering = outer;
+		alter_context = outer_context;
+	}
+	PG_END_TRY();
+}
+
 void
 process_utility(PlannedStmt *planned, const char *source, bool read_only_tree, ProcessUtilityContext context,
 				ParamListInfo params, QueryEnvironment *environment, DestReceiver *receiver, QueryCompletion *completion)
@@ -218,6 +242,8 @@ process_utility(PlannedStmt *planned, const char *source, bool read_only_tree, P
 		run_set(planned, &call);
 	else if (!audit_enabled || !ms_audit_any())
 		run_next(planned, &call);
+	else if (IsA(statement, AlterTableStmt))
+		run_alter(planned, &call);
 	else
 		run_watched(planned, &call);
 }
@@ -228,6 +254,13 @@ bool
 ms_audit_is_export(void)
 {
 	return audit_exporting || (application_name && strcmp(application_name, "pg_dump") == 0);
+}
+
+bool
+ms_audit_in_alter_table(void)
+{
+	/* SPI's own is the only one since then: functions of a procedural language would have left theirs. */
+	return altering && error_context_stack != nullptr && error_context_stack->previous == alter_context;
 }
 
 void
