@@ -94,6 +94,14 @@ lies_in_event(int sqlstate)
 		ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 }
 
+/* Errors that pass: class 53, 57 and 58, such as a disk that is full.  Small events may go in where this one does not. */
+bool
+passes(int sqlstate)
+{
+	return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_INSUFFICIENT_RESOURCES ||
+		ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_OPERATOR_INTERVENTION || ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_SYSTEM_ERROR;
+}
+
 void
 give_up(Ring *ring, const AuditEvent *event, const ErrorData *error)
 {
@@ -132,7 +140,7 @@ store_one_by_one(Ring *ring, RingPlace *place, const AuditEvent *events, const u
 		if (!ms_worker_try(store_batch, &batch, &error)) {
 			attempts = failing == ends[i] ? attempts + 1 : 1;
 			failing = ends[i];
-			if (!table_works() || (attempts < kAttempts && !lies_in_event(error->sqlerrcode))) {
+			if (passes(error->sqlerrcode) || !table_works() || (attempts < kAttempts && !lies_in_event(error->sqlerrcode))) {
 				ereport(LOG, (errcode(error->sqlerrcode),
 							  errmsg("audit events cannot be written into the table at present: %s", error->message)));
 				FreeErrorData(error);
