@@ -19,8 +19,6 @@ AuditLeft audit_left;
 
 namespace {
 
-/* Handles of reads that have begun in the spool come behind those of the ring. */
-constexpr int kSpoolHandles = 64;
 /* If the server starts no worker for so long, it will not. */
 constexpr int kPatience = 10;
 
@@ -29,7 +27,6 @@ uint64 not_flushed = 0;                /* beginning of what it has not flushed y
 bool any_not_flushed = false;
 RingIntent *my_intents = nullptr;
 int open_intents = 0;
-uint64 spool_numbers[kSpoolHandles];
 bool start_failed = false;
 
 void
@@ -371,7 +368,6 @@ int
 ms_audit_intent(const AuditEvent *event)
 {
 	AuditEvent unknown = *event;
-	int handle = 0;
 
 	unknown.outcome = kUnknown;
 	switch (ms_audit_outlet()) {
@@ -379,41 +375,32 @@ ms_audit_intent(const AuditEvent *event)
 			return 0;
 		case kOutletRing:
 			if (Ring *ring = ring_now()) {
-				handle = begin_in_ring(ring, &unknown);
-				/* Nested too deeply, or too long: it stays even if the read ends well. */
-				if (handle == 0)
-					emit_to_ring(&unknown, true);
-				return handle;
+				const int handle = begin_in_ring(ring, &unknown);
+
+				if (handle != 0)
+					return handle;
 			}
 			break;
 		case kOutletSpool:
 			break;
 	}
-	for (int i = 0; i < kSpoolHandles; i++)
-		if (spool_numbers[i] == 0) {
-			spool_numbers[i] = ms_spool_begin(&unknown, audit_durability == kDurableMachine);
-			if (spool_numbers[i] == 0) {
-				const int error = errno;
+	/* On a standby, or where all places are taken. */
+	const int handle = ms_spool_begin(&unknown, audit_durability == kDurableMachine);
+	if (handle == 0) {
+		const int error = errno;
 
-				ereport(ERROR, (errcode(ERRCODE_IO_ERROR),
-								errmsg("could not record that audited data is about to be read: %s", pg_strerror(error)),
-								errhint("The spool is the directory mentalspace.audit_spool_directory.")));
-			}
-			return kIntentsPerProcess + 1 + i;
-		}
-	to_spool(&unknown);
-	return 0;
+		ereport(ERROR, (errcode(ERRCODE_IO_ERROR),
+						errmsg("could not record that audited data is about to be read: %s", pg_strerror(error)),
+						errhint("The spool is the directory mentalspace.audit_spool_directory.")));
+	}
+	return kIntentsPerProcess + handle;
 }
 
 void
 ms_audit_intent_done(int handle)
 {
 	if (handle > kIntentsPerProcess) {
-		uint64 *number = &spool_numbers[handle - kIntentsPerProcess - 1];
-
-		if (*number)
-			ms_spool_end(*number);
-		*number = 0;
+		ms_spool_end(handle - kIntentsPerProcess);
 	} else if (handle > 0 && my_intents) {
 		/* On disk, the end of the intent must not come before what the read did. */
 		if (audit_durability == kDurableMachine && ms_ring())

@@ -26,6 +26,9 @@ int file = -1;
 char file_directory[MAXPGPATH];
 /* Reads of this process that have begun in the file: it must end them there. */
 int open_reads = 0;
+/* Their numbers, by handle - 1; 0: free. */
+uint64 *reads = nullptr;
+int read_places = 0;
 
 /* Opens a file in a way that nobody removes it; false where that cannot be, or it is too long. */
 bool
@@ -162,24 +165,39 @@ ms_spool_event(const AuditEvent *event)
 	return append_event(MyDatabaseId, event, new_number(), nullptr, to_disk);
 }
 
-uint64
+int
 ms_spool_begin(const AuditEvent *event, bool to_disk)
 {
 	const uint64 number = new_number();
+	int place = 0;
 
+	while (place < read_places && reads[place] != 0)
+		place++;
+	if (place == read_places) {
+		const int places = read_places + 64;
+
+		if (reads == nullptr)
+			reads = (uint64 *) MemoryContextAlloc(TopMemoryContext, sizeof(uint64) * places);
+		else
+			reads = (uint64 *) repalloc(reads, sizeof(uint64) * places);
+		memset(reads + read_places, 0, sizeof(uint64) * (places - read_places));
+		read_places = places;
+	}
 	if (!append_event(MyDatabaseId, event, number, "begun", to_disk))
 		return 0;
+	reads[place] = number;
 	open_reads++;
-	return number;
+	return place + 1;
 }
 
 void
-ms_spool_end(uint64 number)
+ms_spool_end(int handle)
 {
 	StringInfoData line;
 
 	initStringInfo(&line);
-	put_number(&line, number);
+	put_number(&line, reads[handle - 1]);
+	reads[handle - 1] = 0;
 	appendStringInfoString(&line, ",\"state\":\"ended\"}\n");
 	/* Without this line the read stays one of unknown outcome, which is not wrong. */
 	if (!append(MyDatabaseId, line.data, (size_t) line.len, audit_durability == kDurableMachine))

@@ -18,8 +18,8 @@
 /* False where it could not be written, with the reason in errno. */
 bool ms_spool_event(const AuditEvent *event);
 /* The number of what has begun for ms_spool_end(); 0 where it could not be written. */
-uint64 ms_spool_begin(const AuditEvent *event, bool to_disk);
-void ms_spool_end(uint64 number);
+int ms_spool_begin(const AuditEvent *event, bool to_disk);
+void ms_spool_end(int handle);
 /* At the start of the server: what has no room in the ring. */
 void ms_spool_left_intent(Oid database, const AuditEvent *event);
 
