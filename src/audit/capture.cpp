@@ -71,7 +71,8 @@ hand_over(AuditCapture *capture, AuditReading *reading, bool failed)
 
 	event.transaction_id = U64FromFullTransactionId(GetTopFullTransactionIdIfAny());
 	event.row_count = reading->rows;
-	event.precision = reading->mode == kAtTop && capture->to_client ? kDelivered : kExamined;
+	event.precision = reading->mode == kAtTop && capture->to_client && (reading->in_row || !capture->rechecked)
+		? kDelivered : kExamined;
 	/* What is sent by way of a tuplestore is sent when all of it is there. */
 	if (capture->to_store && (failed || reading->handed_over || reading->pending >= kPartSize))
 		event.precision = kExamined;
@@ -352,17 +353,14 @@ tapped(PlanState *node)
 /* ---- an execution ---- */
 
 static void
-remove_taps(AuditCapture *capture)
+remove_tap(const AuditTap *tap)
 {
-	for (AuditTap *tap = capture->taps; tap != nullptr; tap = tap->sibling) {
-		AuditTap **link = bucket_of(tap->node);
+	AuditTap **link = bucket_of(tap->node);
 
-		while (*link != nullptr && *link != tap)
-			link = &(*link)->next;
-		if (*link != nullptr)
-			*link = tap->next;
-	}
-	capture->taps = nullptr;
+	while (*link != nullptr && *link != tap)
+		link = &(*link)->next;
+	if (*link != nullptr)
+		*link = tap->next;
 }
 
 /* The execution's memory goes: at its end, or because of an error. */
@@ -376,7 +374,9 @@ execution_gone(void *arg)
 		link = &(*link)->older;
 	if (*link != nullptr)
 		*link = capture->older;
-	remove_taps(capture);
+	for (const AuditTap *tap = capture->taps; tap != nullptr; tap = tap->sibling)
+		remove_tap(tap);
+	capture->taps = nullptr;
 	for (AuditReading *reading = capture->readings; reading != nullptr; reading = reading->next)
 		hand_over(capture, reading, true);
 	intents_done(capture);
@@ -388,10 +388,11 @@ reading_of(AuditCapture *capture, const AuditRelation *audited, AuditMode mode)
 	for (AuditReading *reading = capture->readings; reading != nullptr; reading = reading->next)
 		if (reading->audited == audited && reading->mode == mode)
 			return reading;
-	AuditReading *reading = (AuditReading *) palloc0(sizeof(AuditReading));
+	AuditReading *reading = (AuditReading *) MemoryContextAllocZero(capture->estate->es_query_cxt, sizeof(AuditReading));
 
 	reading->audited = audited;
 	reading->mode = mode;
+	reading->in_row = true;
 	reading->next = capture->readings;
 	capture->readings = reading;
 	return reading;
@@ -410,6 +411,7 @@ tap_at(AuditCapture *capture, PlanState *node, AuditItem *item)
 		tap = (AuditTap *) palloc(sizeof(AuditTap));
 		tap->node = node;
 		tap->capture = capture;
+		tap->estate = node->state;
 		tap->is_top = item->counted_at == nullptr;
 		tap->items = nullptr;
 		tap->original = node->ExecProcNodeReal;
@@ -421,6 +423,8 @@ tap_at(AuditCapture *capture, PlanState *node, AuditItem *item)
 	/* Only one item may say so of what it is counted for. */
 	item->reading->is_unique = item->is_unique && item->reading->items == 0 && item->audited->path == nullptr &&
 		ms_audit_is_plain_key(item->audited->key_type);
+	item->reading->in_row &= item->place == kInResult ||
+		(item->place == kInScanTuple && IsA(item->node, ModifyTableState));
 	item->reading->items++;
 	item->next = tap->items;
 	tap->items = item;
@@ -457,6 +461,52 @@ ms_audit_capture_make(EState *estate, AuditItem *top, PlanState *root, AuditItem
 		tap_at(capture, item->counted_at, item);
 	}
 	return capture;
+}
+
+/* What was added for this memory goes. */
+struct Extension {
+	AuditCapture *capture;
+	const EState *estate;
+	MemoryContextCallback callback;
+};
+
+static void
+extension_gone(void *arg)
+{
+	const Extension *extension = (const Extension *) arg;
+	AuditTap **link = &extension->capture->taps;
+
+	while (*link != nullptr)
+		if ((*link)->estate == extension->estate) {
+			remove_tap(*link);
+			*link = (*link)->sibling;
+		} else
+			link = &(*link)->sibling;
+}
+
+void
+ms_audit_capture_extend(AuditCapture *capture, EState *estate, AuditItem *items)
+{
+	Extension *extension = (Extension *) palloc0(sizeof(Extension));
+
+	capture->rechecked = true;
+	extension->capture = capture;
+	extension->estate = estate;
+	extension->callback.func = extension_gone;
+	extension->callback.arg = extension;
+	MemoryContextRegisterResetCallback(estate->es_query_cxt, &extension->callback);
+	while (items != nullptr) {
+		AuditItem *item = items;
+
+		items = item->next;
+		if (item->dropped)
+			continue;
+		/* The row may be one that the scan was given. */
+		if (item->place == kInScanSlot)
+			item->place = kInScanTuple;
+		item->reading = reading_of(capture, item->audited, item->counts_only ? kCounted : kBelow);
+		tap_at(capture, item->counted_at, item);
+	}
 }
 
 AuditCapture *

@@ -27,6 +27,7 @@ struct AuditReading {
 	int64 rows;                     /* not handed over yet */
 	int64 patients;                 /* all together */
 	uint64 last_row;                /* serial of the row that was counted last */
+	bool in_row;                    /* all that is counted stands in the rows that come out */
 	bool is_unique;                 /* no key comes twice */
 	uint32 items;                   /* that are counted for it */
 	bool has_last;
@@ -48,6 +49,7 @@ struct AuditCapture {
 	uint64 statement_id;
 	bool intended;
 	bool exporting;
+	bool rechecked;                 /* rows were read again: nodes below may stand at what was there before */
 	bool to_client;                 /* this run's rows go to the client */
 	bool to_store;                  /* ... by way of a tuplestore, so none if it fails */
 	AuditItem *dropped;             /* counted nowhere, see parallel.cpp */
@@ -62,12 +64,17 @@ struct AuditTap {
 	ExecProcNodeMtd original;
 	AuditCapture *capture;
 	AuditItem *items;
+	const EState *estate;           /* that the node belongs to */
 	bool is_top;                    /* what it puts out is what the plan puts out */
 };
 
 /* Sets up the capture of an execution whose items are known; `root` is where those that reached the top are
  * counted.  In the execution's own memory. */
 AuditCapture *ms_audit_capture_make(EState *estate, AuditItem *top, PlanState *root, AuditItem *settled);
+
+/* Adds what is run again for an execution, with memory of its own (recheck.cpp): `items`, a list, were settled.  In that
+ * memory. */
+void ms_audit_capture_extend(AuditCapture *capture, EState *estate, AuditItem *items);
 
 /* The capture of this execution, NULL where it has none. */
 AuditCapture *ms_audit_capture_of(const EState *estate);

@@ -3,6 +3,7 @@
 
 #include "audit/lineage_nodes.h"
 #include "audit/marks.h"
+#include "audit/recheck.h"
 
 extern "C" {
 #include "executor/executor.h"
@@ -317,10 +318,12 @@ ms_lineage_trace(AuditLineage *lineage, PlanState *node)
 		case T_WorkTableScanState:
 		case T_NamedTuplestoreScanState:
 			return nullptr;
+		case T_LockRowsState:
+			ms_audit_watch_recheck(&((LockRowsState *) node)->lr_epqstate, NIL);
+			return trace_outer(lineage, node, true);
 		case T_ResultState:
 		case T_ProjectSetState:
 		case T_LimitState:
-		case T_LockRowsState:
 			return trace_outer(lineage, node, true);
 		case T_SortState:
 		case T_IncrementalSortState:

@@ -2,6 +2,7 @@
 #include "pg/prelude.h"
 
 #include "audit/lineage_nodes.h"
+#include "audit/recheck.h"
 
 extern "C" {
 #include "nodes/plannodes.h"
@@ -225,6 +226,10 @@ ms_lineage_modify(AuditLineage *lineage, PlanState *node)
 	ModifyTable *modify = (ModifyTable *) node->plan;
 	PlanState *child = outerPlanState(node);
 	AuditItem *before = lineage->settled;
+
+	/* Of what is returned it may be the only way to know. */
+	ms_audit_watch_recheck(&((ModifyTableState *) node)->mt_epqstate,
+						   modify->returningLists == NIL ? modify->resultRelations : NIL);
 	AuditItem *items = child ? ms_lineage_trace(lineage, child) : nullptr;
 	AuditItem *returned = nullptr;
 	AuditItem *others = nullptr;
