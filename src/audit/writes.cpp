@@ -35,6 +35,15 @@ check_trigger(FunctionCallInfo fcinfo, TriggerEvent level, TriggerEvent timing, 
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("trigger must be %s", wanted)));
 }
 
+/* An owner's own trigger would record everything twice. */
+static void
+check_name(const TriggerData *trigger, const char *name)
+{
+	if (strcmp(trigger->tg_trigger->tgname, name) != 0)
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("trigger \"%s\" was not made by mentalspace.audit_table()", trigger->tg_trigger->tgname)));
+}
+
 static void
 begin_event(AuditEvent *event, const AuditRelation *audited, AuditAction action)
 {
@@ -94,6 +103,7 @@ MS_FUNCTION(ms_audit_row)
 
 	if (audited == nullptr || !audited->writes)
 		return PointerGetDatum(nullptr);
+	check_name(trigger, "mentalspace_audit");
 
 	AuditRow *row = ms_audit_row_of(relation, audited);
 	TupleTableSlot *slot = trigger->tg_trigslot;
@@ -259,6 +269,7 @@ MS_FUNCTION(ms_audit_truncate)
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("trigger must be for TRUNCATE")));
 	if (audited == nullptr || !audited->writes)
 		return PointerGetDatum(nullptr);
+	check_name(trigger, "mentalspace_audit_truncate");
 
 	Contents contents = {};
 	HASHCTL control = {};

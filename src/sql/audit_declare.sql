@@ -1,4 +1,17 @@
 -- What is audited: audit_table(), unaudit_table(), audit_tables().
+
+-- Owners of partitioned tables may execute audit_row(), which PostgreSQL asks of whoever makes a partition.  So a trigger of
+-- our name and function may be theirs, and fire for less.
+CREATE FUNCTION mentalspace.audit_trigger_fits(t pg_trigger) RETURNS boolean
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT t.tgqual IS NULL AND cardinality(t.tgattr) = 0 AND t.tgconstraint = 0
+           AND CASE t.tgname WHEN 'mentalspace_audit' THEN t.tgtype = 29 AND t.tgfoid = 'mentalspace.audit_row()'::regprocedure
+                             WHEN 'mentalspace_audit_truncate' THEN t.tgtype = 34 AND t.tgfoid = 'mentalspace.audit_truncate()'::regprocedure
+                             ELSE true END
+    $$;
+COMMENT ON FUNCTION mentalspace.audit_trigger_fits(pg_trigger) IS 'internal to the audit: whether a trigger of ours is as audit_table() makes it';
+
 CREATE FUNCTION mentalspace.audit_sync_triggers(rel regclass) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
@@ -7,6 +20,7 @@ DECLARE
     present record;
     made regclass;
     made_function regproc;
+    maker name;
 BEGIN
     -- A partition's trigger goes with that of the partitioned table.
     FOR present IN
@@ -32,13 +46,24 @@ BEGIN
             END IF;
             wanted.definition := wanted.definition || format(' EXECUTE FUNCTION %s()', made_function);
         END IF;
-        SELECT t.tgenabled, p.pronamespace = 'mentalspace'::regnamespace AS ours INTO present
+        SELECT t.tgenabled, p.pronamespace = 'mentalspace'::regnamespace AS ours, mentalspace.audit_trigger_fits(t) AS fits INTO present
           FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid WHERE t.tgrelid = wanted.place AND t.tgname = wanted.name;
+        IF present.ours AND NOT present.fits THEN
+            EXECUTE format('DROP TRIGGER %I ON %s', wanted.name, wanted.place);
+            present.ours := NULL;
+            present.tgenabled := NULL;
+        END IF;
         IF present.ours IS NULL THEN
             EXECUTE format('CREATE TRIGGER %I ', wanted.name) || format(wanted.definition, wanted.place);
         ELSIF NOT present.ours THEN
             RAISE EXCEPTION 'table % has a trigger % of its own', wanted.place, quote_ident(wanted.name)
                 USING ERRCODE = 'duplicate_object';
+        END IF;
+        SELECT pg_get_userbyid(c.relowner) INTO maker FROM pg_class AS c
+         WHERE c.oid = wanted.place AND c.relkind = 'p' AND wanted.name = 'mentalspace_audit'
+           AND NOT has_function_privilege(c.relowner, 'mentalspace.audit_row()', 'EXECUTE');
+        IF FOUND THEN
+            EXECUTE format('GRANT EXECUTE ON FUNCTION mentalspace.audit_row() TO %I', maker);
         END IF;
         -- Also for changes that replication applies, or that are made with session_replication_role = replica.
         IF present.tgenabled IS DISTINCT FROM 'A' THEN
@@ -207,6 +232,7 @@ BEGIN
              WHERE (mentalspace.audit_declaration(w.place)).writes
                AND NOT EXISTS (SELECT FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
                                 WHERE t.tgrelid = w.place AND t.tgname = w.name AND t.tgenabled = 'A'
+                                  AND mentalspace.audit_trigger_fits(t)
                                   AND p.pronamespace = 'mentalspace'::regnamespace);
             triggers := missing IS NULL;
             problem := concat_ws('; ', nullif(problem, ''), 'no triggers, or not enabled always, on ' || missing);
@@ -228,7 +254,7 @@ END
 $$;
 COMMENT ON FUNCTION mentalspace.audit_tables() IS 'what is audited, whether the triggers are there and enabled, and whether the patient key leads to the patient';
 
-REVOKE ALL ON FUNCTION mentalspace.audit_sync_triggers(regclass), mentalspace.audit_check_relation(regclass),
+REVOKE ALL ON FUNCTION mentalspace.audit_trigger_fits(pg_trigger), mentalspace.audit_sync_triggers(regclass), mentalspace.audit_check_relation(regclass),
     mentalspace.audit_table(regclass, text, boolean, boolean, text[], text), mentalspace.unaudit_table(regclass),
     mentalspace.audit_tables() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mentalspace.audit_tables() TO mentalspace_auditor;

@@ -281,6 +281,9 @@ CREATE FUNCTION mentalspace.audit_row() RETURNS trigger
     AS $$
 BEGIN
     IF (mentalspace.audit_declaration(TG_RELID)).writes THEN
+        IF TG_WHEN <> 'AFTER' OR TG_LEVEL <> 'ROW' OR TG_NAME <> 'mentalspace_audit' THEN
+            RAISE EXCEPTION 'trigger "%" was not made by mentalspace.audit_table()', TG_NAME USING ERRCODE = 'trigger_protocol_violated';
+        END IF;
         EXECUTE mentalspace.audit_statement(TG_RELID, TG_OP, '(SELECT ($1).*)', '(SELECT ($2).*)') USING OLD, NEW;
     END IF;
     RETURN NULL;
