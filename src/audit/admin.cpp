@@ -250,6 +250,35 @@ describe_part(Node *stmt, const RangeVar *table, const char *name, AuditAction a
 			   psprintf("%s%s%s", GetCommandTagName(CreateCommandTag(stmt)), name ? " " : "", name ? quote_identifier(name) : ""));
 }
 
+/* Expressions in them are evaluated when the table is analyzed. */
+List *
+describe_statistics(CreateStatsStmt *stmt)
+{
+	const RangeVar *table = stmt->relations && IsA(linitial(stmt->relations), RangeVar) ? linitial_node(RangeVar, stmt->relations)
+																						 : nullptr;
+
+	return describe_part((Node *) stmt, table, stmt->defnames ? strVal(llast(stmt->defnames)) : nullptr, kCreate, kInfo);
+}
+
+/* A trigger of ours that went with some extension would end the audit of writes without a word. */
+List *
+describe_depends(AlterObjectDependsStmt *stmt)
+{
+	const AuditRelation *audited = stmt->relation ? ms_audit_table_of(ms_audit_find(stmt->relation)) : nullptr;
+	const char *name = audited && IsA(stmt->object, List) ? strVal(llast((List *) stmt->object)) : nullptr;
+
+	if (name == nullptr)
+		return NIL;
+	if (stmt->objectType == OBJECT_TRIGGER && is_our_trigger(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("audit triggers of %s cannot depend on an extension", audited->name),
+				 errhint("Use mentalspace.unaudit_table() to end the audit of the table.")));
+	return ms_audit_one(kAdminAction, kUpdate, kInfo, audited,
+						psprintf("%s %s DEPENDS ON EXTENSION", GetCommandTagName(CreateCommandTag((Node *) stmt)),
+								 quote_identifier(name)));
+}
+
 List *
 describe_schema(AlterObjectSchemaStmt *stmt)
 {
@@ -330,6 +359,7 @@ ms_audit_subject(Node *statement)
 
 	switch (nodeTag(statement)) {
 		case T_CopyStmt: table = ((CopyStmt *) statement)->relation; break;
+		case T_AlterObjectDependsStmt: table = ((AlterObjectDependsStmt *) statement)->relation; break;
 		case T_AlterTableStmt: table = ((AlterTableStmt *) statement)->relation; break;
 		case T_RenameStmt: table = ((RenameStmt *) statement)->relation; break;
 		case T_AlterObjectSchemaStmt: table = ((AlterObjectSchemaStmt *) statement)->relation; break;
@@ -376,6 +406,10 @@ ms_audit_describe(Node *statement)
 		case T_AlterPolicyStmt:
 			return describe_part(statement, ((AlterPolicyStmt *) statement)->table,
 								 ((AlterPolicyStmt *) statement)->policy_name, kUpdate, kWarning);
+		case T_CreateStatsStmt:
+			return describe_statistics((CreateStatsStmt *) statement);
+		case T_AlterObjectDependsStmt:
+			return describe_depends((AlterObjectDependsStmt *) statement);
 		case T_CreateStmt:
 			return describe_create((CreateStmt *) statement);
 		case T_DropStmt:
@@ -389,22 +423,42 @@ ms_audit_describe(Node *statement)
 	}
 }
 
+static void
+make_event(const AdminEvent *admin, AuditEvent *event)
+{
+	ms_audit_event_init(event, admin->kind, admin->action);
+	event->severity = admin->severity;
+	event->category = admin->category;
+	event->relation = admin->relation;
+	event->detail = admin->detail;
+}
+
+void
+ms_audit_tell_failed(const AdminEvent *admin)
+{
+	AuditEvent event;
+
+	if (admin->relation == nullptr)
+		return;
+	make_event(admin, &event);
+	event.outcome = kFailure;
+	ms_audit_emit(&event, false);
+}
+
 void
 ms_audit_tell(const AdminEvent *admin)
 {
 	AuditEvent event;
 
-	ms_audit_event_init(&event, admin->kind, admin->action);
-	event.severity = admin->severity;
-	event.category = admin->category;
-	event.relation = admin->relation;
-	event.detail = admin->detail;
+	make_event(admin, &event);
 	/* On a standby nothing can be written. */
 	if (admin->lasting || RecoveryInProgress())
 		ms_audit_emit(&event, false);
-	else if (OidIsValid(get_relname_relid("audit_events", get_namespace_oid("mentalspace", true))))
+	else if (OidIsValid(get_relname_relid("audit_events", get_namespace_oid("mentalspace", true)))) {
 		ms_audit_record(&event);
-	else if (admin->relation == nullptr || strncmp(admin->relation, "mentalspace.", strlen("mentalspace.")) != 0)
+		if (event.relation)
+			ms_audit_keep_undoable(&event);
+	} else if (admin->relation == nullptr || strncmp(admin->relation, "mentalspace.", strlen("mentalspace.")) != 0)
 		/* The extension itself has gone, and with it the table that could tell of it. */
 		tell_log(&event);
 }
@@ -416,11 +470,22 @@ ms_audit_table_changed(const char *table)
 	static int32 statement = 0;
 	static char last[NAMEDATALEN];
 
-	if (!audit_enabled || !ms_audit_any())
-		return;
-	/* audit_table() and unaudit_table() tell of themselves; this is for whoever writes to their table. */
 	bool declarations = strcmp(table, "audit_relations") == 0;
-	if (declarations && InLocalUserIdChange())
+
+	if (!audit_enabled || (!declarations && !ms_audit_any()))
+		return;
+	/* audit_table() and unaudit_table() tell of themselves, if they are not rolled back; this is for whoever writes to their
+	 * table. */
+	if (declarations && InLocalUserIdChange()) {
+		AuditEvent event;
+
+		ms_audit_event_init(&event, kConfigurationChange, kUpdate);
+		event.severity = kCritical;
+		event.detail = "mentalspace.audit_relations changed, and rolled back";
+		ms_audit_keep_undoable(&event);
+		return;
+	}
+	if (!ms_audit_any())
 		return;
 	/* load_jwks() deletes and inserts: that is one change. */
 	if (transaction == ms_local_xid() && statement == ms_audit_statement_no() && strcmp(last, table) == 0)

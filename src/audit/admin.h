@@ -29,8 +29,14 @@ const AuditRelation *ms_audit_subject(Node *statement);
  * the triggers of an audited relation and the user is no superuser. */
 List *ms_audit_describe(Node *statement);
 
-/* Records it, in this transaction where it is not lasting. */
+/* Records it, in this transaction where it is not lasting.  If that is rolled back, what was done to a declared table
+ * leaves it with the outcome failure: meanwhile the command may have served to read. */
 void ms_audit_tell(const AdminEvent *admin);
+
+/* A command failed: what it was to do to a declared table leaves the transaction.  Raises nothing. */
+void ms_audit_tell_failed(const AdminEvent *admin);
+
+void ms_audit_admin_init(void);
 
 /* A table of keys, of revocations or of declarations was written to: called by their triggers. */
 void ms_audit_table_changed(const char *table);

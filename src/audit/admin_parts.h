@@ -25,3 +25,6 @@ List *ms_audit_describe_rights(Node *statement);
 
 /* A subcommand of ALTER TABLE: "ADD COLUMN note". */
 const char *ms_audit_words(const AlterTableCmd *command);
+
+/* The event is emitted if this (sub)transaction is rolled back.  (admin_undone.cpp) */
+void ms_audit_keep_undoable(const AuditEvent *event);

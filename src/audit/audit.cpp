@@ -1,6 +1,7 @@
 /* The feature's entry point. */
 #include "pg/prelude.h"
 
+#include "audit/admin.h"
 #include "audit/audit.h"
 #include "audit/context.h"
 #include "audit/outlet.h"
@@ -19,6 +20,7 @@ ms_audit_init(void)
 	ms_audit_store_init();
 	ms_audit_outlet_init();
 	ms_audit_writes_init();
+	ms_audit_admin_init();
 	ms_audit_utility_init();
 	ms_audit_denied_init();
 	/* Its hooks see the plan as the others leave it. */

@@ -5,6 +5,7 @@
 #include "pg/prelude.h"
 
 #include "audit/context.h"
+#include "audit/relations.h"
 #include "audit/settings.h"
 #include "auth/identity.h"
 #include "auth/variables.h"
@@ -26,6 +27,7 @@ static const int kMaxText = 200;
 /* What a context was made of. */
 struct Ingredients {
 	uint64 identity;
+	uint64 first;               /* the identity that the statement began with; 0 where that is the same, or does not count */
 	Oid session_user, current_user, outer_user;
 	const char *headers, *application_name, *purpose, *break_glass;
 };
@@ -40,6 +42,13 @@ static const int kKept = 4;
 static Kept kept[kKept];
 static int last = 0;                 /* the one that was asked for last */
 static const AuditWho *overriding = nullptr;
+
+/* The identity that the statement of the client began with: a user cannot slip out of it while rows are sent to him. */
+static struct {
+	MemoryContext context;
+	uint64 identity;            /* 0: not known */
+	AuditWho who;
+} first;
 uint64 audit_who_generation = 0;
 static bool names_changed = false;
 
@@ -212,6 +221,23 @@ read_identity(AuditWho *who)
 	who->session_id = clipped(verified->session_id);
 }
 
+static const char *
+copy_of(const char *text)
+{
+	return text ? pstrdup(text) : nullptr;
+}
+
+static void
+take_identity(AuditWho *who, const AuditWho *from)
+{
+	who->identity_source = from->identity_source;
+	who->has_user_id = from->has_user_id;
+	who->user_id = from->user_id;
+	who->roles = copy_of(from->roles);
+	who->aal = copy_of(from->aal);
+	who->session_id = copy_of(from->session_id);
+}
+
 static void
 read_headers(AuditWho *who)
 {
@@ -254,7 +280,8 @@ is_made_of(const Kept *place, const Ingredients *now)
 {
 	const Ingredients *then = &place->made_of;
 
-	return place->context != nullptr && then->identity == now->identity && then->current_user == now->current_user &&
+	return place->context != nullptr && then->identity == now->identity && then->first == now->first &&
+		then->current_user == now->current_user &&
 		then->session_user == now->session_user && then->outer_user == now->outer_user &&
 		strcmp(then->headers, now->headers) == 0 && strcmp(then->application_name, now->application_name) == 0 &&
 		strcmp(then->purpose, now->purpose) == 0 && strcmp(then->break_glass, now->break_glass) == 0;
@@ -290,6 +317,9 @@ make(Kept *place, const Ingredients *now)
 	if (now->outer_user != now->session_user)
 		who->outer_role = role_name(now->outer_user);
 	read_identity(who);
+	/* Who logs in within the statement that began as nobody is whom its rows are sent to. */
+	if (now->first != 0 && (first.who.has_user_id || !who->has_user_id))
+		take_identity(who, &first.who);
 	try_to_read(read_headers, who);
 	who->client_address = client_address();
 	who->application_name = clipped(now->application_name);
@@ -336,8 +366,31 @@ who_without_transaction(void)
 	return &nobody;
 }
 
-const AuditWho *
-ms_audit_who(void)
+void
+ms_audit_who_begin(void)
+{
+	if (IsParallelWorker() || !IsTransactionState() || !ms_audit_any())
+		return;
+	const uint64 identity = ms_identity_generation();
+
+	if (likely(first.identity == identity))
+		return;
+	first.identity = 0;
+	if (first.context == nullptr)
+		first.context = AllocSetContextCreate(TopMemoryContext, "mentalspace audit identity", ALLOCSET_SMALL_SIZES);
+	else
+		MemoryContextReset(first.context);
+	MemoryContext old = MemoryContextSwitchTo(first.context);
+
+	memset(&first.who, 0, sizeof(first.who));
+	read_identity(&first.who);
+	MemoryContextSwitchTo(old);
+	first.identity = identity;
+}
+
+/* `kept_to`: the identity is the one that the statement began with. */
+static const AuditWho *
+find_who(bool kept_to)
 {
 	if (overriding)
 		return overriding;
@@ -346,8 +399,9 @@ ms_audit_who(void)
 	if (unlikely(names_changed))
 		forget_all();
 
+	const uint64 identity = ms_identity_generation();
 	Ingredients now = {
-		ms_identity_generation(), GetSessionUserId(), GetUserId(), GetOuterUserId(), or_empty(request_headers()),
+		identity, kept_to && ms_audit_depth() > 0 && first.identity != identity ? first.identity : 0, GetSessionUserId(), GetUserId(), GetOuterUserId(), or_empty(request_headers()),
 		or_empty(application_name), or_empty(audit_purpose), or_empty(audit_break_glass),
 	};
 
@@ -363,6 +417,12 @@ ms_audit_who(void)
 	/* Whatever changed while it was made makes the next one; this one is as good as any. */
 	last = next;
 	return &kept[last].who;
+}
+
+const AuditWho *
+ms_audit_who(void)
+{
+	return find_who(true);
 }
 
 AuditWho *
@@ -397,7 +457,8 @@ ms_audit_event_init(AuditEvent *event, AuditKind kind, AuditAction action)
 	event->transaction_id = U64FromFullTransactionId(GetTopFullTransactionIdIfAny());
 	event->statement_no = ms_audit_statement_no();
 	event->fingerprint = ms_audit_fingerprint();
-	event->who = ms_audit_who();
+	/* Logins and logouts name whom they are about. */
+	event->who = find_who(kind != kLogin && kind != kLogout && kind != kAuthenticationAttempt);
 }
 
 static void

@@ -3,9 +3,12 @@
 
 #include "audit/event.h"
 
-/* Of now.  Raises nothing for what claims, headers or names hold; what cannot be read is left out.  Cheap while nothing
+/* Of now; the user is the one that the statement of the client began with.  Raises nothing for what claims, headers or names hold; what cannot be read is left out.  Cheap while nothing
  * changed.  Where the transaction was aborted it is the last one that was asked for.  Valid until the next call. */
 const AuditWho *ms_audit_who(void);
+
+/* A statement of the client begins: whoever it is now is whom its rows are sent to. */
+void ms_audit_who_begin(void);
 
 /* As long as this is the same, everything that ms_audit_who() has returned is valid. */
 extern uint64 audit_who_generation;

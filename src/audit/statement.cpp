@@ -60,6 +60,7 @@ begin_statement(const PlannedStmt *statement)
 	number++;
 	id++;
 	fingerprint = (int64) statement->queryId;
+	ms_audit_who_begin();
 }
 
 /* Writes of the statement become events before the next one can ask for them. */

@@ -138,6 +138,18 @@ in_our_script(void)
 	return creating_extension && CurrentExtensionObject == get_extension_oid("mentalspace", true);
 }
 
+/* In a PG_CATCH: the command may have called functions over the rows before it failed. */
+void
+tell_failed(MemoryContext context, List *events)
+{
+	MemoryContext error_context = MemoryContextSwitchTo(context);
+	ListCell *cell;
+
+	foreach (cell, events)
+		ms_audit_tell_failed((AdminEvent *) lfirst(cell));
+	MemoryContextSwitchTo(error_context);
+}
+
 /* Describes, runs and tells. */
 void
 run_command(PlannedStmt *planned, const Call *call)
@@ -148,9 +160,23 @@ run_command(PlannedStmt *planned, const Call *call)
 	bool part = ours || (call->context == PROCESS_UTILITY_SUBCOMMAND && !IsA(statement, GrantStmt));
 	List *events = part ? NIL : ms_audit_describe(statement);
 	const char *tag = ours ? nullptr : GetCommandTagName(CreateCommandTag(statement));
+	MemoryContext context = CurrentMemoryContext;
+	List *gone = NIL;
 	ListCell *cell;
 
-	events = list_concat(run_under_tag(planned, call, tag), events);
+	PG_TRY();
+	{
+		gone = run_under_tag(planned, call, tag);
+	}
+	PG_CATCH();
+	{
+		/* What it refused is an event of its own. */
+		if (events != NIL && geterrcode() != ERRCODE_INSUFFICIENT_PRIVILEGE)
+			tell_failed(context, events);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	events = list_concat(gone, events);
 	foreach (cell, events)
 		ms_audit_tell((AdminEvent *) lfirst(cell));
 }
