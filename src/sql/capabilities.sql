@@ -99,7 +99,14 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
         (19, 'audit of DDL', loaded,
             CASE WHEN NOT native THEN 'the trusted flavour has no hooks: audit_tables() shows triggers that are missing'
                  WHEN loaded THEN 'DDL on audited tables, policies, grants and roles'
-                 ELSE 'the library is not loaded in this session: it takes session_preload_libraries, which provision() sets' END)
+                 ELSE 'the library is not loaded in this session: it takes session_preload_libraries, which provision() sets' END),
+        (20, 'rights of the API on rows only',
+            NOT EXISTS (SELECT FROM mentalspace.check_rights() AS r WHERE r.finding IN ('temporary_objects', 'api_rights',
+                'default_rights', 'extension_function', 'privileged_member')),
+            coalesce((SELECT 'provision() mends it, or: ' || string_agg(r.remedy, '; ' ORDER BY r.finding DESC, r.remedy)
+                 FROM (SELECT * FROM mentalspace.check_rights() AS r WHERE r.finding IN ('temporary_objects', 'api_rights',
+                'default_rights', 'extension_function', 'privileged_member') ORDER BY r.finding DESC, r.remedy LIMIT 3) AS r),
+                'anon, authenticated and service_role have no TRIGGER, TRUNCATE, REFERENCES or temporary objects'))
       ) AS c (position, capability, available, detail)
      ORDER BY c.position
     $$;

@@ -273,10 +273,15 @@ WITH tables AS (
                       AND NOT pg_has_role(r.oid, t.relowner, 'USAGE')
                       AND has_schema_privilege(r.oid, t.relnamespace, 'USAGE')
                       AND has_table_privilege(r.oid, t.oid, 'SELECT, INSERT, UPDATE, DELETE'))
+    UNION ALL
+    SELECT 'warning', r.finding, r.schema_name,
+           CASE WHEN r.finding IN ('api_rights', 'open_table') THEN (parse_ident(r.object))[2]::name END, NULL,
+           CASE WHEN r.finding IN ('api_rights', 'open_table') THEN '' ELSE r.object || ': ' END || r.detail || ': ' || r.remedy
+      FROM mentalspace.check_rights() AS r
 )
 SELECT f.level, f.finding, f.nspname, f.relname, f.polname, f.detail
   FROM found f
  ORDER BY f.level, f.nspname, f.relname, f.polname, f.finding, f.detail
 $body$;
 COMMENT ON FUNCTION mentalspace.check_policies() IS
-    'row security policies that never admit anybody (level never) or do not do what they seem to (level warning)';
+    'row security policies that never admit anybody (level never) or do not do what they seem to (level warning), and rights of the roles of the API that no policy guards';

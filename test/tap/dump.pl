@@ -89,13 +89,15 @@ foreach my $flavor (flavors())
 	# has of its own: a salt beside the dumped one, numbers of audit events (see audit_dump.pl).
 	my $same = sub {
 		my ($got, $wanted, $name) = @_;
-		my $left_out = qr/^(rows \| |sequence \| )(vault\.keys|vault \| keys_number_seq|mentalspace\.audit_salts|mentalspace \| audit_event_ids|net\.http_request_queue|net \| http_request_queue_id_seq)\b/;
+		my $left_out = qr/^(rows \| |sequence \| )(vault\.keys|vault \| keys_number_seq|mentalspace\.audit_salts|mentalspace\.auth_seal|mentalspace \| audit_event_ids|net\.http_request_queue|net \| http_request_queue_id_seq)\b/;
 		my %count;
 		$count{$_}++ foreach split /\n/, $got;
 		$count{$_}-- foreach split /\n/, $wanted;
 		my $diff = join "\n", map { ($count{$_} > 0 ? 'too much: ' : 'missing: ') . $_ } grep { $count{$_} && !/$left_out/ } sort keys %count;
 		is($diff, '', $name);
 	};
+	# Migrations' GRANT ALL gives the roles of the API more than rights on rows: as the copy will be, without it.
+	$ask->($first, 'ehr', 'SELECT count(*) FROM mentalspace.provision()');
 	my $wanted = $snapshot->($first, 'ehr');
 	my $sees = $ask->($first, 'ehr', $seen);
 	cmp_ok(scalar(split /\n/, $sees), '>', 20, "$flavor: users see something of the tables");

@@ -24,6 +24,21 @@ END
 $$;
 COMMENT ON FUNCTION mentalspace.provision_role(name, text, text) IS 'internal to provision(): a role';
 
+-- Direct membership: what runs through a third role ends with that one's.
+CREATE FUNCTION mentalspace.provision_is_member(role name, member name, inherits boolean DEFAULT true,
+        may_set boolean DEFAULT false)
+    RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp
+    AS $$
+    -- PostgreSQL 15 has neither column and gives both.
+    SELECT EXISTS (SELECT FROM pg_auth_members m, to_jsonb(m) AS j
+                    WHERE m.roleid = to_regrole(quote_ident($1)) AND m.member = to_regrole(quote_ident($2))
+                      AND (NOT inherits OR coalesce((j ->> 'inherit_option')::boolean, true))
+                      AND (NOT may_set OR coalesce((j ->> 'set_option')::boolean, true)))
+    $$;
+COMMENT ON FUNCTION mentalspace.provision_is_member(name, name, boolean, boolean) IS
+    'internal to provision(): direct membership of one role in another';
+
 -- MEMBER gets ROLE.  PostgreSQL 16 and later tell inheriting from taking the role: what is asked for is stated there,
 -- before that the member's INHERIT attribute decides.
 CREATE FUNCTION mentalspace.provision_member(role name, member name, inherits boolean DEFAULT true,
@@ -38,9 +53,7 @@ BEGIN
     IF to_regrole(quote_ident(role)) IS NULL OR to_regrole(quote_ident(member)) IS NULL THEN
         step.state := 'skipped';
         step.detail := 'no such role';
-    ELSIF pg_has_role(member, role, CASE WHEN inherits THEN 'USAGE' ELSE 'MEMBER' END)
-       AND (NOT detailed OR NOT may_set OR pg_has_role(member, role, CASE WHEN detailed THEN 'SET' ELSE 'MEMBER' END))
-               THEN
+    ELSIF mentalspace.provision_is_member(role, member, inherits, may_set) THEN
         NULL;
     ELSE
         EXECUTE format('GRANT %I TO %I %s', role, member,
@@ -115,46 +128,6 @@ END
 $$;
 COMMENT ON FUNCTION mentalspace.provision_grant(name, text, text, text[], name[],
         text) IS 'internal to provision(): privileges on an object';
-
--- What the owner makes in SCHEMA from now on, the roles of the API may use; rows are guarded by policies.  Given once: what
--- a migration has taken away since stays away.
-CREATE FUNCTION mentalspace.provision_default_privileges(owner name,
-        schema name) RETURNS SETOF mentalspace.provision_step
-    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    class record;
-    api CONSTANT name[] := ARRAY(SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated',
-            'service_role') ORDER BY rolname);
-    given boolean := EXISTS (
-        SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) a
-         WHERE d.defaclrole = quote_ident(owner)::regrole AND d.defaclnamespace = schema::regnamespace
-           AND a.grantee IN (SELECT r.oid FROM pg_roles r WHERE r.rolname = ANY (api)));
-    lacking text;
-BEGIN
-    FOR class IN SELECT * FROM (VALUES ('TABLES', 'r', 7), ('SEQUENCES', 'S', 3), ('FUNCTIONS', 'f', 1)) AS v(name,
-            letter, rights) LOOP
-        SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname) INTO lacking
-          FROM pg_roles r
-         WHERE r.rolname = ANY (api)
-           AND (SELECT count(*) FROM pg_default_acl d, aclexplode(d.defaclacl) a
-                 WHERE d.defaclrole = quote_ident(owner)::regrole AND d.defaclnamespace = schema::regnamespace
-                   AND d.defaclobjtype = class.letter::"char" AND a.grantee = r.oid) < class.rights;
-        IF given OR lacking IS NULL THEN
-            RETURN NEXT ('default privileges', format('%s in schema %I', lower(class.name), schema), 'found',
-                'all but what was taken from ' || lacking)::mentalspace.provision_step;
-        ELSE
-            PERFORM mentalspace.provision_run(owner,
-                    format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT ALL ON %s TO %s',
-                owner, schema, class.name, lacking));
-            RETURN NEXT ('default privileges', format('%s in schema %I', lower(class.name), schema), 'made',
-                    'to ' || lacking)::mentalspace.provision_step;
-        END IF;
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION mentalspace.provision_default_privileges(name,
-        name) IS 'internal to provision(): default privileges of what the owner makes in a schema';
 
 -- An extension by name: the packaged one or, where there is none, the one of that name that is installed beside this one.
 -- The owner makes it where it may, so that its migrations can drop it and comment on it.

@@ -3,6 +3,16 @@
 -- None of them can log in: whoever wants authenticator to gives it LOGIN and a password.  service_role passes row level
 -- security by BYPASSRLS, which only a superuser (from PostgreSQL 16 on also a role that has it) can give; otherwise it
 -- becomes a member of the owner and passes the policies of the owner's tables as the owner does.
+CREATE FUNCTION mentalspace.provision_privileged_members() RETURNS mentalspace.provision_step
+    LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT 'check', 'memberships of the roles of the API', 'found',
+           'WARNING: ' || string_agg(format('%s %s: %s', object, detail, remedy), '; ' ORDER BY object, detail)
+      FROM mentalspace.check_rights() WHERE finding = 'privileged_member'
+    $$;
+COMMENT ON FUNCTION mentalspace.provision_privileged_members() IS
+    'internal to provision(): memberships by which the roles of the API have rights beyond objects';
+
 CREATE FUNCTION mentalspace.provision_service_role(owner name, is_new boolean) RETURNS mentalspace.provision_step
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
     AS $$
@@ -10,11 +20,12 @@ DECLARE
     step mentalspace.provision_step := ('row level security', 'service_role', 'found', NULL);
     reason text;
     strangers text;
+    privileges text;
 BEGIN
     IF (SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE rolname = 'service_role') THEN
         step.detail := 'passes policies by BYPASSRLS';
         RETURN step;
-    ELSIF owner = 'service_role' OR pg_has_role('service_role', owner, 'USAGE') THEN
+    ELSIF owner = 'service_role' OR mentalspace.provision_is_member(owner, 'service_role') THEN
         step.detail := format('passes the policies of tables of "%s" as a member of that role', owner);
         RETURN step;
     END IF;
@@ -22,7 +33,7 @@ BEGIN
     -- this database too.
     SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname) INTO strangers
       FROM pg_roles r
-     WHERE pg_has_role(r.oid, 'service_role', 'MEMBER') AND NOT r.rolsuper
+     WHERE mentalspace.provision_is_member('service_role', r.rolname, false) AND NOT r.rolsuper
        AND r.rolname NOT IN (owner, current_user, 'service_role', 'authenticator', 'postgres', 'supabase_admin',
                'supabase_storage_admin');
     IF strangers IS NOT NULL AND NOT is_new THEN
@@ -38,6 +49,14 @@ BEGIN
     EXCEPTION WHEN insufficient_privilege THEN
         reason := sqlerrm;
     END;
+    -- A member of the owner may do what the owner may: that must be no more than to own these objects.
+    privileges := mentalspace.role_privileges(quote_ident(owner)::regrole);
+    IF privileges IS NOT NULL THEN
+        step.state := 'skipped';
+        step.detail := format('WARNING: does not pass policies: only a superuser can give BYPASSRLS, and as a member of "%s" it could take %s; give the objects to a role of their own: CREATE ROLE app_owner; GRANT app_owner TO %I; SELECT * FROM mentalspace.provision(owner => ''app_owner'')',
+                owner, privileges, current_user);
+        RETURN step;
+    END IF;
     BEGIN
         EXECUTE format('GRANT %I TO service_role %s', owner,
             CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'WITH INHERIT TRUE, SET FALSE'
@@ -88,6 +107,7 @@ BEGIN
     END IF;
     RETURN QUERY SELECT m.* FROM unnest(ARRAY['anon', 'authenticated', 'service_role']) AS api,
             mentalspace.provision_member(api, 'authenticator', false) AS m;
+    RETURN NEXT mentalspace.provision_privileged_members();
     -- So that the owner's migrations can give objects to these roles and take their place in tests.
     IF NOT owner_is_super THEN
         FOR r IN
@@ -106,8 +126,8 @@ BEGIN
             ARRAY[owner]);
     RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'public', '{CREATE,USAGE}', ARRAY[owner]);
     RETURN NEXT mentalspace.provision_grant(owner, 'SCHEMA', 'public', '{USAGE}', '{anon,authenticated,service_role}');
-    RETURN QUERY SELECT * FROM mentalspace.provision_default_privileges(owner, 'public');
+    RETURN NEXT mentalspace.provision_temporary(owner);
 END
 $$;
 COMMENT ON FUNCTION mentalspace.provision_roles(name) IS
-    'component roles of provision(): anon, authenticated, service_role, authenticator, the administrative roles that dumps name, memberships, default privileges in public';
+    'component roles of provision(): anon, authenticated, service_role, authenticator, the administrative roles that dumps name, memberships; temporary objects for owners only';

@@ -126,10 +126,8 @@ BEGIN
         'CREATE TRIGGER enforce_bucket_name_length_trigger BEFORE INSERT OR UPDATE OF name ON storage.buckets FOR EACH ROW EXECUTE FUNCTION storage.enforce_bucket_name_length()');
     -- Row level security is on for all of them, and no policy is there before the migrations make one.
     FOREACH t IN ARRAY ARRAY['buckets', 'objects'] LOOP
-        RETURN NEXT mentalspace.provision_grant(owner, 'TABLE', 'storage.' || t,
-                '{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}', '{service_role}');
         RETURN NEXT mentalspace.provision_grant(owner, 'TABLE', 'storage.' || t, '{SELECT,INSERT,UPDATE,DELETE}',
-                '{anon,authenticated,supabase_storage_admin}');
+                '{anon,authenticated,service_role,supabase_storage_admin}');
     END LOOP;
     FOREACH t IN ARRAY ARRAY['s3_multipart_uploads', 's3_multipart_uploads_parts', 'buckets_analytics',
             'iceberg_namespaces', 'iceberg_tables',

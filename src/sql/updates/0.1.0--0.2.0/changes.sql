@@ -9,3 +9,12 @@ DROP FUNCTION mentalspace.audit_sync_trigger(regclass, name, text, boolean);
 DROP FUNCTION mentalspace.audit_trigger_places(regclass);
 DROP FUNCTION mentalspace.wrap_policies(boolean);
 DROP FUNCTION mentalspace.list_owned_policies(oid);
+-- Of the trusted flavour.
+DROP FUNCTION IF EXISTS mentalspace.audit_patient(regclass, text, jsonb), mentalspace.audit_row_key(regclass, jsonb),
+    mentalspace.audit_redact(jsonb, record, text[]);
+DROP FUNCTION IF EXISTS mentalspace.jwk_fits(jsonb, bytea, bytea), mentalspace.read_jwk(jsonb),
+    mentalspace.rsa_fits(text, bytea, bytea, bytea, bytea);
+
+-- Default privileges follow provision(api_grants => ...).
+DROP FUNCTION mentalspace.provision_default_privileges(name, name);
+DROP FUNCTION mentalspace.provision(text[], name);
