@@ -10,6 +10,7 @@
 #include "migrate/hint.h"
 #include "migrate/history.h"
 #include "migrate/options.h"
+#include "migrate/project.h"
 #include "migrate/report.h"
 
 namespace mentalspace::migrate {
@@ -40,6 +41,7 @@ public:
 					report_.files.size() - pending.size(), pending.size());
 		if (pending.empty())
 			return kDone;
+		PrintGeneration(&db, options_.dir);
 		report_.check = CheckFiles(&db, report_.files, pending);
 		PrintCheck(report_.check, report_.files, options_.lenient, options_.verbose);
 		std::fflush(stdout);

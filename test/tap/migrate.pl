@@ -234,6 +234,32 @@ END
 		'the failure has the same hint');
 }
 
+# Which generation of default rights a project is of: config.toml beside the folder of migrations.
+{
+	my $db = database();
+	my $top = PostgreSQL::Test::Utils::tempdir();
+	my $dir = "$top/migrations";
+	rename project('1_a' => 'CREATE TABLE a (i int);'), $dir or die $!;
+	my $said = sub {
+		my ($toml) = @_;
+		unlink "$top/config.toml";
+		PostgreSQL::Test::Utils::append_to_file("$top/config.toml", $toml);
+		return (migrate($node, $db, "$dir/", '--dry-run'))[1];
+	};
+	unlike((migrate($node, $db, $dir, '--dry-run'))[1], qr/auto_expose/, 'no config.toml, no word');
+	like($said->("[api]\nauto_expose_new_tables = false\n"), qr/= false: migrations grant each table to the API \(api_grants => 'none'\)$(?!.*warning)/ms,
+		'false, and no roles of the API');
+	$node->safe_psql($db, 'CREATE EXTENSION mentalspace; SELECT count(*) FROM mentalspace.provision()');
+	like($said->("[api]\nauto_expose_new_tables = false\n"),
+		qr/^warning: tables that this role makes in this database are open .*\n.*provision\(api_grants => 'none'\)$/m, 'false, and they are open');
+	unlike($said->("[db]\nauto_expose_new_tables = false # not this\n[api]\n# auto_expose_new_tables = false\n  auto_expose_new_tables=true # yes\n[auth]\n"),
+		qr/warning/, 'true, and they are open');
+	like($said->("api.auto_expose_new_tables = true\r\n"), qr/= true: new tables are open/, 'a dotted key');
+	like($said->("[api]\nport = 1\n"), qr/is not set: .*\n  in this database they are granted; .*'none'/, 'not set');
+	$node->safe_psql($db, q{SELECT count(*) FROM mentalspace.provision(api_grants => 'none')});
+	like($said->("[api]\nauto_expose_new_tables = true\n"), qr/^warning: .* are closed .*\n.*'data'\)$/m, 'true, and they are closed');
+}
+
 $node->stop;
 
 # The trusted flavour, as the NOSUPERUSER owner of the database: the check sees syntax, and says that it sees no names.
