@@ -3,6 +3,7 @@
 
 #include "auth/keys.h"
 #include "auth/lock.h"
+#include "auth/recorded.h"
 #include "auth/redact.h"
 #include "auth/replaced.h"
 #include "auth/session.h"
@@ -23,6 +24,7 @@ ms_auth_init(void)
 	ms_replaced_init();
 	ms_lock_init();
 	ms_session_init();
+	ms_recorded_init();
 	/* Last: needs to know the settings. */
 	ms_variables_init();
 }

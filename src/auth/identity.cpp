@@ -5,6 +5,7 @@
 #include "pg/prelude.h"
 
 #include "auth/identity.h"
+#include "auth/recorded.h"
 #include "auth/settings.h"
 #include "auth/variables.h"
 #include "auth/verified.h"
@@ -34,6 +35,7 @@ Identity identity;
 inline void
 refresh(void)
 {
+	ms_recorded_recall();
 	ms_variables_look();
 	(void) ms_verified_expired();
 	if (likely(identity.generation == auth_claims_generation))

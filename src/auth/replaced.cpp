@@ -86,8 +86,14 @@ process_utility(PlannedStmt *planned, const char *query, bool read_only_tree, Pr
 const char *
 ms_replaced_functions(void)
 {
+	return ms_listed_names("replaced_auth_functions", "auth.%s()");
+}
+
+const char *
+ms_listed_names(const char *name, const char *format)
+{
 	/* Not there where the extension is not in this database, or an older one. */
-	Oid function = LookupFuncName(own_name("replaced_auth_functions"), 0, nullptr, true);
+	Oid function = LookupFuncName(own_name(name), 0, nullptr, true);
 	StringInfoData text;
 	Datum *names;
 	int count;
@@ -99,8 +105,10 @@ ms_replaced_functions(void)
 	if (count == 0)
 		return nullptr;
 	initStringInfo(&text);
-	for (int i = 0; i < count; i++)
-		appendStringInfo(&text, "%sauth.%s()", i ? ", " : "", NameStr(*DatumGetName(names[i])));
+	for (int i = 0; i < count; i++) {
+		appendStringInfoString(&text, i ? ", " : "");
+		appendStringInfo(&text, format, NameStr(*DatumGetName(names[i])));
+	}
 	return text.data;
 }
 

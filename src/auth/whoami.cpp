@@ -218,6 +218,9 @@ MS_FUNCTION(ms_whoami)
 	/* Said first: it may be why the functions say something else than this row. */
 	if (const char *replaced = ms_replaced_functions())
 		problem = psprintf("replaced: %s%s%s", replaced, problem ? "; " : "", problem ? problem : "");
+	if (const char *missing = ms_listed_names("missing_auth_settings", "mentalspace.%s"))
+		problem = psprintf("missing in the database, and in force nevertheless: %s%s%s", missing, problem ? "; " : "",
+						   problem ? problem : "");
 	set_text(&row, kProblem, problem);
 	set_text(&row, kAudit, audit_of_reads());
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, row.values, row.nulls)));

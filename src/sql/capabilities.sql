@@ -25,7 +25,9 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
     ), here AS (
         -- asked only where it loads nothing
         SELECT s.*, CASE WHEN s.loaded THEN mentalspace.audit_outlet_name() ELSE 'off' END AS outlet,
-               (SELECT string_agg(format('auth.%s()', f), ', ') FROM unnest(mentalspace.replaced_auth_functions()) AS f) AS replaced
+               (SELECT string_agg(format('auth.%s()', f), ', ') FROM unnest(mentalspace.replaced_auth_functions()) AS f) AS replaced,
+               '; missing in the database: ' || nullif(array_to_string(mentalspace.missing_auth_settings(), ', '), '')
+                   || ', which provision(ARRAY[''auth'']) sets again' AS missing
           FROM session AS s
     )
     SELECT c.capability, c.available, c.detail
@@ -58,7 +60,8 @@ CREATE FUNCTION mentalspace.capabilities() RETURNS TABLE (capability text, avail
                  WHEN NOT native THEN 'whoever can run SQL can set request.jwt.claims: set auth_claims_source to verified in mentalspace.auth_settings'
                  WHEN loaded THEN format('mentalspace.auth_claims_source is %s',
                          current_setting('mentalspace.auth_claims_source', true))
-                 ELSE 'the library is not loaded in this session: it takes session_preload_libraries, which provision() sets' END),
+                 ELSE 'the library is not loaded in this session: it takes session_preload_libraries, which provision() sets' END
+                || coalesce(missing, '')),
         (8, 'role lock', loaded AND (current_setting('mentalspace.auth_lock', true) IN ('transaction', 'always')
                 OR current_setting('mentalspace.auth_lock', true) = 'auto'
                         AND current_setting('mentalspace.auth_claims_source', true) = 'verified'),

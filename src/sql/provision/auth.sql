@@ -56,6 +56,7 @@ BEGIN
         END;
     END LOOP;
     RETURN NEXT mentalspace.provision_preload();
+    RETURN QUERY SELECT * FROM mentalspace.provision_auth_settings();
 END
 $$;
 COMMENT ON FUNCTION mentalspace.provision_auth(name) IS

@@ -1,0 +1,2 @@
+-- Settings that the database has already.
+SELECT mentalspace.record_auth_settings(NULL);
