@@ -159,6 +159,8 @@ SELECT random() AS seeded \gset
 SELECT setseed(0.5);
 COMMIT;
 SELECT random() = :seeded AS predictable;
+BEGIN; SELECT mentalspace.login(maker.token(1)); SET SEED = 0.5; COMMIT;
+SELECT random() = :seeded AS predictable;
 BEGIN;
 SELECT mentalspace.login(maker.token(2));
 SELECT count(*) FROM pg_locks WHERE locktype = 'advisory';

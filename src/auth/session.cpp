@@ -373,7 +373,10 @@ ms_session_after_utility(const Node *statement)
 			pfree(entry);
 		}
 	} else if (IsA(statement, VariableSetStmt)) {
-		seed_set = true;
+		const char *name = ((const VariableSetStmt *) statement)->name;
+
+		if (name && pg_strcasecmp(name, "seed") == 0)
+			seed_set = true;
 		/* Unless it was the lock that was turned off. */
 		if (AuthLockInForce() == kLockAlways)
 			warn_of_setting((const VariableSetStmt *) statement);
