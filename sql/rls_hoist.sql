@@ -179,6 +179,32 @@ SELECT id FROM t WHERE id = 1;
 SET mentalspace.rls_optimize = hoist;
 SELECT set_config(name, 'off', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
 
+-- calls whose arguments, or which themselves, were wrapped by hand, inside and out: as if they were not
+RESET ROLE;
+CREATE FUNCTION public.noted_for(u uuid, what text) RETURNS boolean LANGUAGE plpgsql STABLE
+    AS $$ BEGIN RAISE NOTICE 'called % for %', what, u; RETURN true; END $$;
+CREATE FUNCTION public.number_of(u uuid) RETURNS int LANGUAGE plpgsql STABLE
+    AS $$ BEGIN RAISE NOTICE 'called number_of'; RETURN 0; END $$;
+SET request.jwt.claims = '{"sub": "00000000-0000-0000-0000-00000000000a"}';
+ALTER POLICY p ON t USING (noted_for((SELECT auth.uid()), 'once') AND id > number_of((SELECT auth.uid())))
+    WITH CHECK (noted_for((SELECT (SELECT auth.uid())), 'once'));
+SET ROLE app_user;
+SELECT count(*) FROM t;
+EXPLAIN (COSTS OFF) SELECT * FROM t;
+UPDATE t SET note = 'wrapped';
+RESET ROLE;
+ALTER POLICY p ON t USING ((SELECT noted_for((SELECT auth.uid()), 'once')) AND id > 0);
+SET ROLE app_user;
+SELECT count(*) FROM t;
+SET mentalspace.rls_optimize = full;
+EXPLAIN (COSTS OFF) SELECT * FROM t WHERE note IS NULL;
+SET mentalspace.rls_optimize = hoist;
+-- not what looks at the row, or changes from row to row
+RESET ROLE;
+ALTER POLICY p ON t USING (noted_for((SELECT t.owner), 'for each row') AND id < 3 AND (SELECT changing(id)));
+SET ROLE app_user;
+SELECT count(*) FROM t;
+
 -- rls_optimize_quals: conditions of queries, too
 RESET ROLE;
 ALTER TABLE t DISABLE ROW LEVEL SECURITY;

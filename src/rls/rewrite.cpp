@@ -15,100 +15,7 @@ extern "C" {
 #include "utils/lsyscache.h"
 }
 
-/* ---- does an expression depend on the row? ---- */
-
-struct Dependence {
-	int level;
-	bool in_testexpr;
-	bool has_subquery;
-};
-
-static bool
-depends_on_row_walker(Node *node, void *context)
-{
-	Dependence *dependence = (Dependence *) context;
-
-	if (node == nullptr)
-		return false;
-	switch (nodeTag(node)) {
-		case T_Var:
-			return (int) ((Var *) node)->varlevelsup >= dependence->level;
-		case T_Aggref:
-			return (int) ((Aggref *) node)->agglevelsup >= dependence->level;
-		case T_GroupingFunc:
-			return (int) ((GroupingFunc *) node)->agglevelsup >= dependence->level;
-		case T_WindowFunc:
-			if (dependence->level == 0)
-				return true;
-			break;
-		case T_PlaceHolderVar:
-		case T_CurrentOfExpr:
-		case T_SetToDefault:
-		case T_CaseTestExpr:
-		case T_CoerceToDomainValue:
-		case T_NextValueExpr:
-		case T_SubPlan:
-			return true;
-		case T_Param:
-			if (((Param *) node)->paramkind == PARAM_EXTERN)
-				return false;
-			return !(((Param *) node)->paramkind == PARAM_SUBLINK && dependence->in_testexpr);
-		case T_SubLink: {
-			SubLink *link = (SubLink *) node;
-			bool outer = dependence->in_testexpr;
-
-			dependence->has_subquery = true;
-			if (link->subLinkType == MULTIEXPR_SUBLINK || link->subLinkType == CTE_SUBLINK)
-				return true;
-			dependence->in_testexpr = true;
-			bool depends = depends_on_row_walker(link->testexpr, context);
-			dependence->in_testexpr = outer;
-			return depends || depends_on_row_walker(link->subselect, context);
-		}
-		case T_Query: {
-			Query *query = (Query *) node;
-			ListCell *cell;
-
-			if (query->commandType != CMD_SELECT || query->rowMarks != NIL || query->hasModifyingCTE)
-				return true;
-			foreach(cell, query->rtable) {
-				RangeTblEntry *rte = (RangeTblEntry *) lfirst(cell);
-
-				if (rte->rtekind == RTE_CTE && (int) rte->ctelevelsup > dependence->level)
-					return true;
-				if (rte->rtekind == RTE_NAMEDTUPLESTORE)
-					return true;
-			}
-			dependence->level++;
-			bool depends = ms_walk_query(query, depends_on_row_walker, context, 0);
-			dependence->level--;
-			return depends;
-		}
-		default:
-			break;
-	}
-	return ms_walk_expression(node, depends_on_row_walker, context);
-}
-
-static bool
-depends_on_row(Node *node, bool *has_subquery)
-{
-	Dependence dependence = {};
-	bool depends = depends_on_row_walker(node, &dependence);
-
-	*has_subquery = dependence.has_subquery;
-	return depends;
-}
-
 /* ---- which expressions become items ---- */
-
-static bool
-can_be_value(Node *node)
-{
-	Oid type = exprType(node);
-
-	return OidIsValid(type) && get_typtype(type) != TYPTYPE_PSEUDO && !expression_returns_set(node);
-}
 
 static bool
 is_computation(Node *node)
@@ -140,31 +47,12 @@ is_computation(Node *node)
 static bool
 is_item(Node *node, const RlsRewrite *rewrite, bool *has_subquery)
 {
-	if (!is_computation(node) || !can_be_value(node) || depends_on_row(node, has_subquery))
+	if (!is_computation(node) || !rls_can_be_value(node) || rls_depends_on_row(node, has_subquery))
 		return false;
 	/* A subquery is worth the trouble only where it can become a fact; as it stands it is an InitPlan already. */
 	if (*has_subquery && (!rewrite->fold || exprType(node) != BOOLOID))
 		return false;
 	return (*has_subquery || contain_mutable_functions(node)) && !contain_volatile_functions(node);
-}
-
-/* (SELECT expression) without anything else, as the hand-wrapped form has it: the expression. */
-static Node *
-unwrap(Node *node)
-{
-	while (node != nullptr && IsA(node, SubLink) && ((SubLink *) node)->subLinkType == EXPR_SUBLINK) {
-		Query *query = (Query *) ((SubLink *) node)->subselect;
-		bool has_subquery;
-
-		if (query->commandType != CMD_SELECT || query->rtable != NIL || query->hasAggs || query->hasWindowFuncs ||
-			query->hasTargetSRFs || query->hasSubLinks || query->cteList != NIL || query->jointree->quals != nullptr ||
-			query->havingQual != nullptr || query->limitCount != nullptr || query->limitOffset != nullptr ||
-			query->groupClause != NIL || query->groupingSets != NIL || list_length(query->targetList) != 1 ||
-			depends_on_row(node, &has_subquery) || contain_volatile_functions(node))
-			break;
-		node = (Node *) ((TargetEntry *) linitial(query->targetList))->expr;
-	}
-	return node;
 }
 
 static Node *take_out_mutator(Node *node, void *context);
@@ -208,7 +96,6 @@ inner_mutator(Node *node, void *context)
 {
 	RlsRewrite *rewrite = (RlsRewrite *) context;
 
-	node = unwrap(node);
 	if (node == nullptr)
 		return nullptr;
 	if (IsA(node, Query))
@@ -220,7 +107,7 @@ inner_mutator(Node *node, void *context)
 		if (known != nullptr)
 			return known;
 		/* No item has a volatile function in it. */
-		if (can_be_value(node) && (rewrite->in_plain_item || (!depends_on_row(node, &has_subquery) && !has_subquery)))
+		if (rls_can_be_value(node) && (rewrite->in_plain_item || (!rls_depends_on_row(node, &has_subquery) && !has_subquery)))
 			return make_item(node, rewrite, false, false);
 	}
 	return ms_mutate_expression(node, inner_mutator, context);
@@ -281,7 +168,6 @@ take_out_mutator(Node *node, void *context)
 {
 	RlsRewrite *rewrite = (RlsRewrite *) context;
 
-	node = unwrap(node);
 	if (node == nullptr)
 		return nullptr;
 	if (IsA(node, Query))
@@ -304,7 +190,7 @@ any_of_keys(Oid opno, Oid collation, Node *lhs, Query *subquery, RlsRewrite *rew
 	link->location = -1;
 	/* Not get_promoted_array_type(): keys that are arrays themselves would run together. */
 	if (!OidIsValid(get_array_type(exprType((Node *) ((TargetEntry *) linitial(subquery->targetList))->expr))) ||
-		depends_on_row((Node *) link, &has_subquery) || contain_volatile_functions((Node *) link))
+		rls_depends_on_row((Node *) link, &has_subquery) || contain_volatile_functions((Node *) link))
 		return nullptr;
 	rewrite->convertible = true;
 	if (!rewrite->arrays)
@@ -412,7 +298,6 @@ take_out_of_condition(Node *node, RlsRewrite *rewrite)
 {
 	ListCell *cell;
 
-	node = unwrap(node);
 	if (node == nullptr)
 		return nullptr;
 	if (IsA(node, List)) {
@@ -459,6 +344,7 @@ rls_take_out(Query *query, RlsRewrite *rewrite)
 {
 	ListCell *cell;
 
+	rls_unwrap_conditions(query);
 	foreach(cell, query->rtable) {
 		RangeTblEntry *rte = (RangeTblEntry *) lfirst(cell);
 

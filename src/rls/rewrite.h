@@ -23,6 +23,15 @@ struct RlsRewrite {
 	bool is_transient;
 };
 
+/* Whether an expression of a query depends on its rows; and whether it has subqueries. */
+bool rls_depends_on_row(Node *node, bool *has_subquery);
+
+/* Whether its value can be one of a parameter. */
+bool rls_can_be_value(Node *node);
+
+/* Conditions that rls_take_out() looks at: what is wrapped by hand becomes what it wraps. */
+void rls_unwrap_conditions(Query *query);
+
 /* Replaces in `query` (in place) what does not depend on the row in conditions of policies by parameters. */
 void rls_take_out(Query *query, RlsRewrite *rewrite);
 
