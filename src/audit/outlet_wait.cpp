@@ -167,7 +167,8 @@ outlet_name()
 {
 	switch (ms_audit_outlet()) {
 		case kOutletRing:
-			return "ring";
+			/* More databases than have a ring leave their events in the spool, where they stay. */
+			return ms_ring_place() == nullptr && ms_ring_places_taken() ? "spool" : "ring";
 		case kOutletSpool:
 			return "spool";
 		case kOutletLog:

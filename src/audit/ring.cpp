@@ -217,13 +217,21 @@ ms_ring(void)
 	return nullptr;
 }
 
+bool
+ms_ring_places_taken(void)
+{
+	for (const RingPlace &place : shared->places)
+		if (!OidIsValid(place.database))
+			return false;
+	return true;
+}
+
 RingPlace *
 ms_ring_take_place(const char **problem, const char **hint)
 {
 	const uint64 page = 4096;
 	RingPlace *place;
 	char path[MAXPGPATH];
-	bool full = true;
 
 	*problem = nullptr;
 	*hint = nullptr;
@@ -234,9 +242,7 @@ ms_ring_take_place(const char **problem, const char **hint)
 		LWLockRelease(shared->lock);
 		return place;
 	}
-	for (const RingPlace &candidate : shared->places)
-		full = full && OidIsValid(candidate.database);
-	if (full) {
+	if (ms_ring_places_taken()) {
 		LWLockRelease(shared->lock);
 		*problem = "too many databases of this server have audited tables";
 		return nullptr;

@@ -15,7 +15,7 @@ extern "C" {
 #include "storage/lwlock.h"
 }
 
-constexpr int kRingPlaces = 32;
+constexpr int kRingPlaces = 256;
 constexpr int kIntentsPerProcess = 8;
 constexpr int kRingOrigins = 16;
 constexpr const char *kRingDirectory = "mentalspace";
@@ -114,6 +114,8 @@ Ring *ms_ring(void);
 /* Takes a place and makes the file, if the database has none.  NULL with the reason in words, or by errno with what was
  * tried. */
 RingPlace *ms_ring_take_place(const char **problem, const char **hint);
+/* Whether no other database can have a ring. */
+bool ms_ring_places_taken(void);
 /* Asks the server for a worker if nobody did yet; `again`: even then.  False where it has no room for one. */
 bool ms_ring_ensure_worker(RingPlace *place, bool again);
 /* Wakes the worker. */
