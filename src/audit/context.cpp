@@ -171,7 +171,9 @@ try_to_read(void (*read)(AuditWho *who), AuditWho *who)
 	}
 	PG_CATCH();
 	{
-		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+		/* The second is that of a Unicode escape where the database's encoding is SQL_ASCII. */
+		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION &&
+			ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_FEATURE_NOT_SUPPORTED)
 			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
 		FlushErrorState();
