@@ -188,6 +188,26 @@ is(status($node, 'app', 'events_lost'), 1, 'it is counted');
 ok($node->log_contains(qr/WARNING:  an audit event cannot be written.*"patient_ids":\["c2"\]/s, $log), 'and is in the server log');
 $node->safe_psql('app', 'DROP INDEX mentalspace.poison');
 
+# ---- a disk that has room for small events and not for a large one: that one waits
+$node->safe_psql('app', qq{CREATE FUNCTION room(text, text[]) RETURNS text IMMUTABLE LANGUAGE plpgsql AS \$\$ BEGIN
+	IF \$1 = 'large' THEN RAISE EXCEPTION 'no space left on device' USING ERRCODE = 'disk_full'; END IF; RETURN \$1; END \$\$;
+	CREATE INDEX full_disk ON $default (public.room(application_name, patient_ids))});
+$log = -s $node->logfile;
+finish_read(start_read($node, 'app', 'large', 'SELECT id FROM clients WHERE n <= 300'));
+$name = reads(7, 9);
+my $tries = 0;
+while ($tries < 4 && $node->wait_for_log(qr/at present: no space left on device/, $log)) {
+	my $text = slurp_file($node->logfile, $log);
+	$text =~ /at present: no space left on device.*?\n/g;
+	$log += pos $text;
+	$tries++;
+}
+is($tries, 4, 'the worker tries again and again');
+is(status($node, 'app', 'events_lost'), 1, 'and gives nothing up');
+$node->safe_psql('app', 'DROP INDEX mentalspace.full_disk');
+all_there('large', 1, 300, 'it is there once there is room');
+all_there($name, 7, 9, 'and what waited behind it');
+
 # ---- the database, and the extension, go
 my $file = ring_file($node, 'other');
 ok(-e $file, 'the ring of a database');
