@@ -319,3 +319,18 @@ SELECT count(*) FROM mentalspace.audit_events;
 SELECT nextval('mentalspace.audit_event_ids');
 RESET ROLE;
 SELECT outer_role_name, current_user_name, changes FROM events WHERE action = 'U';
+
+-- values that no JSON document holds are digests of their bytes, as text or out of line
+CREATE TABLE scans (id int PRIMARY KEY, client_id int, page bytea, words text, note text);
+ALTER TABLE scans ALTER page SET STORAGE EXTERNAL;
+SELECT mentalspace.audit_table('scans', 'client_id', redact => '{words}');
+INSERT INTO scans SELECT 1, 7, decode(repeat('00', 135000000), 'hex'), repeat('x', 20000000), 'short';
+UPDATE scans SET page = '\x01', note = repeat('y', 17000000) WHERE id = 1;
+UPDATE scans SET page = decode(repeat('00', 135000000), 'hex') WHERE id = 1;
+SELECT set_config('look.salt', encode((SELECT salt FROM mentalspace.audit_salts), 'hex'), false) IS NOT NULL AS salted;
+DELETE FROM scans;
+SELECT action, patient_ids, left(changes #>> '{page,1}', 7) AS page, left(changes #>> '{note,1}', 7) AS note, row_image ->> 'id' AS id,
+       row_image ->> 'page' = 'sha256:' || encode(sha256(decode(current_setting('look.salt'), 'hex') || decode(repeat('00', 135000000), 'hex')), 'hex') AS page_fits,
+       row_image ->> 'words' = 'sha256:' || encode(sha256(decode(current_setting('look.salt'), 'hex') || convert_to(repeat('x', 20000000), 'UTF8')), 'hex') AS words_fit,
+       length(row_image ->> 'note') AS note_length
+  FROM mentalspace.audit_events WHERE relation = 'public.scans' AND kind = 'data_modification' ORDER BY event_id;

@@ -6,6 +6,7 @@
 #include "pg/prelude.h"
 
 extern "C" {
+#include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -243,23 +244,14 @@ put_value(StringInfo out, AuditColumn *column, Datum value)
 	return put_jsonb(out, DatumGetJsonbP(FunctionCall1(&column->to_jsonb, value)));
 }
 
-/* Instead of the value: 'sha256:<hex>' of the salt and its text, as the type writes it, in UTF-8. */
+/* Ends a digest and puts 'sha256:<hex>'. */
 static uint32
-put_redacted(StringInfo out, AuditColumn *column, Datum value)
+put_hash(StringInfo out)
 {
-	char *written = OutputFunctionCall(&column->output_function, value);
-	int length = static_cast<int>(strlen(written));
-	const char *utf8 = written;
 	uint8 digest[32];
 	char hex[64];
 	char *at = hex;
 
-	if (GetDatabaseEncoding() != PG_UTF8 && GetDatabaseEncoding() != PG_SQL_ASCII) {
-		utf8 = pg_server_to_any(written, length, PG_UTF8);
-		length = static_cast<int>(strlen(utf8));
-	}
-	ms_audit_hash_begin();
-	ms_audit_hash(utf8, length);
 	ms_audit_hash_end(digest);
 	for (uint8 byte : digest) {
 		*at++ = kHexDigits[byte >> 4];
@@ -267,6 +259,45 @@ put_redacted(StringInfo out, AuditColumn *column, Datum value)
 	}
 	put_string(out, "sha256:", 7);
 	return put_string(out, hex, sizeof(hex));
+}
+
+/* Instead of the value: 'sha256:<hex>' of the salt and its text, as the type writes it, in UTF-8. */
+static uint32
+put_redacted(StringInfo out, AuditColumn *column, Datum value)
+{
+	char *written = OutputFunctionCall(&column->output_function, value);
+	int length = static_cast<int>(strlen(written));
+	const char *utf8 = written;
+
+	if (GetDatabaseEncoding() != PG_UTF8 && GetDatabaseEncoding() != PG_SQL_ASCII) {
+		utf8 = pg_server_to_any(written, length, PG_UTF8);
+		length = static_cast<int>(strlen(utf8));
+	}
+	ms_audit_hash_begin();
+	ms_audit_hash(utf8, length);
+	return put_hash(out);
+}
+
+/* A JSON document holds 256 MB, and text is up to three times as long as what it stands for. */
+static constexpr Size kLargestValue = 16 * 1024 * 1024;
+static constexpr int kLargestImage = 64 * 1024 * 1024;
+
+static bool
+is_too_large(StringInfo out, const AuditColumn *column, Datum value)
+{
+	return column->length == -1 && (out->len > kLargestImage || toast_raw_datum_size(value) > kLargestValue) &&
+		toast_raw_datum_size(value) > 1024;
+}
+
+/* Instead of the value: 'sha256:<hex>' of the salt and its bytes, so that the write does not fail. */
+static uint32
+put_digest(StringInfo out, Datum value)
+{
+	struct varlena *bytes = PG_DETOAST_DATUM_PACKED(value);
+
+	ms_audit_hash_begin();
+	ms_audit_hash(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+	return put_hash(out);
 }
 
 /* The value of a column in the slot, all of whose columns are at hand, as value number `index` of an object or array. */
@@ -278,6 +309,8 @@ put_column(StringInfo out, Object *object, int index, AuditColumn *column, Tuple
 
 	if (slot->tts_isnull[column->at])
 		type = JENTRY_ISNULL;
+	else if (is_too_large(out, column, slot->tts_values[column->at]))
+		type = put_digest(out, slot->tts_values[column->at]);
 	else if (column->redact)
 		type = put_redacted(out, column, slot->tts_values[column->at]);
 	else
