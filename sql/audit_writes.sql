@@ -207,6 +207,9 @@ SELECT DISTINCT transaction_id = pg_current_xact_id() AS same FROM mentalspace.a
 COMMIT;
 
 -- who, from where, why
+-- headers without a value do not hide those that come
+SELECT set_config('request.headers', NULL, false), set_config('request.jwt.claims', NULL, false);
+UPDATE clients SET name = 'w' WHERE id = 202;
 BEGIN;
 SELECT set_config('request.jwt.claims', '{"sub": "00000000-0000-4000-8000-00000000000b", "role": "authenticated", "aal": "aal2",
     "session_id": "00000000-0000-4000-8000-0000000000aa", "app_metadata": {"role": "clinician", "roles": ["therapist", "authenticated", 7]}}', true) <> '' AS set,

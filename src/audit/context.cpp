@@ -71,8 +71,7 @@ request_headers(void)
 		if (count >= 0 && count == seen)
 			return nullptr;
 		seen = count;
-		if (GetConfigOption("request.headers", true, false) == nullptr)
-			return nullptr;
+		/* Not GetConfigOption(), to which one without a value is none. */
 		variable = ms_find_guc("request.headers");
 		if (variable == nullptr || variable->vartype != PGC_STRING) {
 			variable = nullptr;
