@@ -133,3 +133,22 @@ SET LOCAL parallel_setup_cost = 0;
 SELECT count(*) FROM notes;
 SELECT become(2), (SELECT count(*) FROM notes);
 ROLLBACK;
+-- login() and logout() of a verified identity, in a CTE and in functions: who is logged in then has no row
+RESET ROLE;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set tokens :abs_srcdir '/test/lib/tokens.sql'
+\set ECHO none
+\i :tokens
+\set ECHO all
+SELECT mentalspace.add_jwt_secret(maker.secret());
+CREATE TABLE tokens AS SELECT maker.token(1) AS token;
+CREATE ROLE anon;
+CREATE ROLE authenticated;
+GRANT USAGE ON SCHEMA auth, mentalspace, public TO authenticated;
+GRANT ALL ON notes, tokens TO app_user, authenticated;
+CREATE FUNCTION public.log_in() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM mentalspace.login(token) FROM tokens; RETURN true; END $$;
+CREATE FUNCTION public.log_out() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM mentalspace.logout(); RETURN true; END $$;
+CALL try($$WITH l AS MATERIALIZED (SELECT mentalspace.login(token) IS NOT NULL AS ok FROM tokens) SELECT (SELECT ok FROM l), (SELECT count(*) FROM notes)$$);
+CALL try($$SELECT log_in(), (SELECT count(*) FROM notes)$$);
+CALL try($$INSERT INTO notes SELECT 7, '00000000-0000-0000-0000-000000000003', 'y' WHERE log_in()$$);
+CALL try($$SELECT log_in(), log_out(), (SELECT count(*) FROM notes)$$);
