@@ -39,7 +39,7 @@ foreach my $flavor (flavors())
 	{
 		my ($jwks, $token) = @{ $made{$alg} }{qw(jwks token)};
 		my $answer = $node->safe_psql('postgres', qq{SELECT maker.try(\$\$SELECT mentalspace.load_jwks('$jwks', '$issuer')\$\$)});
-		if (!$native && $alg =~ /^(PS|ES|Ed)/)
+		if (!$native && $alg eq 'ES512')
 		{
 			like($answer, qr/^0A000 /, "$flavor: $alg is refused when the key is loaded");
 			next;
