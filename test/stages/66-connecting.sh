@@ -75,6 +75,8 @@ sed 's/max: 3/max: 1/' "$dir/with-user-pg.mjs" >"$dir/one-pg.mjs"
 for prepare in true false; do
 	sed "s/{ max: 3 }/{ max: 1, prepare: $prepare, onnotice() {} }/" "$dir/with-user-postgres.mjs" >"$dir/one-postgres-$prepare.mjs"
 done
+least=5
+helper "fast path" node fastpath.mjs
 least=2
 helper "attacks, pg" node attacks.mjs ./one-pg.mjs
 helper "attacks, postgres" node attacks.mjs ./one-postgres-true.mjs
