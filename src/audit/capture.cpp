@@ -463,6 +463,24 @@ ms_audit_capture_make(EState *estate, AuditItem *top, PlanState *root, AuditItem
 	return capture;
 }
 
+void
+ms_audit_capture_expect(AuditCapture *capture, AuditItem *item)
+{
+	item->reading = reading_of(capture, item->audited, kBelow);
+	item->reading->is_unique = false;
+	item->reading->items++;
+	/* For a time when nobody can be asked any more. */
+	if (item->reading->event.who == nullptr)
+		begin_event(capture, item->reading);
+}
+
+void
+ms_audit_capture_see(AuditCapture *capture, AuditItem *item)
+{
+	row_serial++;
+	see(capture, item, nullptr);
+}
+
 /* What was added for this memory goes. */
 struct Extension {
 	AuditCapture *capture;

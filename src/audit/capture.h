@@ -52,6 +52,7 @@ struct AuditCapture {
 	bool rechecked;                 /* rows were read again: nodes below may stand at what was there before */
 	bool to_client;                 /* this run's rows go to the client */
 	bool to_store;                  /* ... by way of a tuplestore, so none if it fails */
+	AuditItem *scans;               /* of audited relations: where they stand, should an error come up */
 	AuditItem *dropped;             /* counted nowhere, see parallel.cpp */
 	MemoryContextCallback callback;
 };
@@ -75,6 +76,10 @@ AuditCapture *ms_audit_capture_make(EState *estate, AuditItem *top, PlanState *r
 /* Adds what is run again for an execution, with memory of its own (recheck.cpp): `items`, a list, were settled.  In that
  * memory. */
 void ms_audit_capture_extend(AuditCapture *capture, EState *estate, AuditItem *items);
+
+/* Rows are counted for an item that no node puts out: first where, then each. */
+void ms_audit_capture_expect(AuditCapture *capture, AuditItem *item);
+void ms_audit_capture_see(AuditCapture *capture, AuditItem *item);
 
 /* The capture of this execution, NULL where it has none. */
 AuditCapture *ms_audit_capture_of(const EState *estate);

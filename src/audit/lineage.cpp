@@ -1,6 +1,7 @@
 /* Following the patient's column through a plan. */
 #include "pg/prelude.h"
 
+#include "audit/leaks.h"
 #include "audit/lineage_nodes.h"
 #include "audit/marks.h"
 #include "audit/recheck.h"
@@ -163,6 +164,41 @@ ms_lineage_audited(AuditLineage *lineage, Index rti, RangeTblEntry **entry)
 	return audited != nullptr && audited->reads ? audited : nullptr;
 }
 
+/* Where the scan has the row that its condition is about to look at, or that it stands at. */
+static AuditItem *
+item_in_scan(const AuditItem *of, PlanState *node)
+{
+	AuditItem *item = (AuditItem *) palloc(sizeof(AuditItem));
+
+	*item = *of;
+	item->next = nullptr;
+	item->is_target = false;
+	if (item->attno == 0)
+		return item;
+	item->place = kInScanSlot;
+	if (IsA(node, IndexOnlyScanState)) {
+		AttrNumber in_index = ms_lineage_column(((IndexOnlyScan *) node->plan)->indextlist,
+												(int) ((Scan *) node->plan)->scanrelid, item->attno);
+
+		if (in_index != 0)
+			item->attno = in_index;
+		else
+			item->place = kInHeap;
+	}
+	return item;
+}
+
+static void
+watch_scan(AuditLineage *lineage, const AuditItem *of, PlanState *node)
+{
+	AuditItem *item = item_in_scan(of, node);
+
+	if (unlikely(list_member_ptr(lineage->leaky_quals, node)))
+		ms_audit_watch_qual(lineage, &node->qual, node->plan->qual, node, item);
+	item->next = lineage->scans;
+	lineage->scans = item;
+}
+
 static AuditItem *
 trace_relation(AuditLineage *lineage, PlanState *node)
 {
@@ -180,6 +216,7 @@ trace_relation(AuditLineage *lineage, PlanState *node)
 	item->node = node;
 	item->place = kNowhere;
 	item->attno = audited->broken ? 0 : ms_audit_key_attno(audited, entry->relid);
+	watch_scan(lineage, item, node);
 	if (item->attno == 0)
 		return item;
 	if (IsA(node, IndexOnlyScanState)) {
@@ -280,8 +317,8 @@ is_link(PlanState *node)
 	}
 }
 
-AuditItem *
-ms_lineage_trace(AuditLineage *lineage, PlanState *node)
+static AuditItem *
+trace_node(AuditLineage *lineage, PlanState *node)
 {
 	check_stack_depth();
 	if (!is_link(node))
@@ -371,6 +408,17 @@ ms_lineage_trace(AuditLineage *lineage, PlanState *node)
 	}
 }
 
+AuditItem *
+ms_lineage_trace(AuditLineage *lineage, PlanState *node)
+{
+	const AuditItem *before = lineage->settled;
+	AuditItem *items = trace_node(lineage, node);
+
+	if (unlikely(list_member_ptr(lineage->leaky_rows, node)))
+		ms_audit_settle_leaks(lineage, items, before, node);
+	return items;
+}
+
 /* Whether what reached the top tells all of the relation that is sent, and nothing else. */
 static bool
 is_sent(const AuditLineage *lineage, const AuditItem *items, const AuditItem *item, PlanState *root)
@@ -397,6 +445,10 @@ ms_audit_trace(AuditLineage *lineage, EState *estate, PlanState *root)
 		lineage->ctes = (AuditItem **) palloc0(sizeof(AuditItem *) * subplans);
 		lineage->cte_done = (bool *) palloc0(sizeof(bool) * subplans);
 	}
+	ms_audit_find_leaks(lineage, estate, root);
+	/* What comes out at the top is counted there anyway. */
+	if (lineage->leaky_rows != NIL && nodeTag(root) != T_ModifyTableState)
+		lineage->leaky_rows = list_delete_ptr(lineage->leaky_rows, root);
 	AuditItem *items = ms_lineage_trace(lineage, root);
 
 	/* A large scan of a table of patients: no need to look for what came before.  A cursor may go back. */
@@ -413,6 +465,8 @@ ms_audit_trace(AuditLineage *lineage, EState *estate, PlanState *root)
 		if (subplan != nullptr && !lineage->cte_done[i])
 			settle_child(lineage, subplan);
 	}
+	if (unlikely(lineage->leaky_rows != NIL))
+		ms_audit_name_leaks(lineage);
 	for (AuditItem *item = items; item != nullptr; item = item->next)
 		item->is_sent = is_sent(lineage, items, item, root);
 	return items;

@@ -64,6 +64,10 @@ struct AuditLineage {
 	bool is_joined;                 /* the plan is more than a chain of nodes above one scan */
 	AuditItem **ctes;               /* by number of the subplan: what its rows carry */
 	bool *cte_done;
+	List *leaky_rows;               /* nodes whose rows are seen by what can carry values out, leaks.h */
+	List *leaky_quals;              /* scans whose conditions can */
+	struct AuditLeakyQual *quals;
+	AuditItem *scans;               /* of audited relations, a list */
 };
 
 /* Follows everything in the plan of an execution that was started, in the current memory context.  Returns the items

@@ -1,6 +1,7 @@
 /* The patient's column through nodes that are more than a stream of one child's rows. */
 #include "pg/prelude.h"
 
+#include "audit/leaks.h"
 #include "audit/lineage_nodes.h"
 #include "audit/recheck.h"
 
@@ -220,6 +221,27 @@ ms_lineage_cte(AuditLineage *lineage, PlanState *node)
 	return items;
 }
 
+/* The rows that ON CONFLICT finds come from no scan. */
+static void
+watch_conflicts(AuditLineage *lineage, PlanState *node)
+{
+	ModifyTable *modify = (ModifyTable *) node->plan;
+	ResultRelInfo *target = ((ModifyTableState *) node)->resultRelInfo;
+	RangeTblEntry *entry;
+	const AuditRelation *audited;
+
+	if (modify->onConflictAction != ONCONFLICT_UPDATE || target->ri_onConflict == nullptr ||
+		(audited = ms_lineage_audited(lineage, (Index) linitial_int(modify->resultRelations), &entry)) == nullptr ||
+		!ms_audit_leaks((Node *) list_make2(modify->onConflictSet, modify->onConflictWhere)))
+		return;
+	AuditItem *item = ms_lineage_item(audited, (Index) linitial_int(modify->resultRelations), entry->relid);
+
+	item->node = node;
+	item->attno = audited->broken ? 0 : ms_audit_key_attno(audited, entry->relid);
+	item->place = item->attno ? kInScanTuple : kNowhere;
+	ms_audit_watch_qual(lineage, &target->ri_onConflict->oc_WhereClause, NIL, node, item);
+}
+
 AuditItem *
 ms_lineage_modify(AuditLineage *lineage, PlanState *node)
 {
@@ -230,6 +252,7 @@ ms_lineage_modify(AuditLineage *lineage, PlanState *node)
 	/* Of what is returned it may be the only way to know. */
 	ms_audit_watch_recheck(&((ModifyTableState *) node)->mt_epqstate,
 						   modify->returningLists == NIL ? modify->resultRelations : NIL);
+	watch_conflicts(lineage, node);
 	AuditItem *items = child ? ms_lineage_trace(lineage, child) : nullptr;
 	AuditItem *returned = nullptr;
 	AuditItem *others = nullptr;

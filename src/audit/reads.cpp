@@ -4,6 +4,7 @@
 
 #include "audit/capture.h"
 #include "audit/context.h"
+#include "audit/leaks.h"
 #include "audit/marks.h"
 #include "audit/outlet.h"
 #include "audit/parallel.h"
@@ -146,10 +147,12 @@ set_taps(QueryDesc *desc)
 		ms_audit_agree(&lineage, top, desc->planstate);
 		top = nullptr;
 	}
-	if (top != nullptr || lineage.settled != nullptr) {
+	if (top != nullptr || lineage.settled != nullptr || lineage.scans != nullptr || lineage.quals != nullptr) {
 		AuditCapture *capture = ms_audit_capture_make(estate, top, desc->planstate, lineage.settled);
 
 		capture->exporting = ms_audit_is_export();
+		capture->scans = lineage.scans;
+		ms_audit_bind_quals(capture, &lineage);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -253,7 +256,15 @@ ms_audit_executor_run(QueryDesc *desc, ScanDirection direction, uint64 count MS_
 	}
 	if (unlikely(desc->plannedstmt->parallelModeNeeded) && ms_audit_any())
 		prepare_workers(desc, capture);
-	run_within(desc, [&] { run(desc, direction, count MS_EXECUTE_ONCE); });
+	PG_TRY();
+	{
+		run_within(desc, [&] { run(desc, direction, count MS_EXECUTE_ONCE); });
+	}
+	PG_CATCH();
+	{
+		ms_audit_rethrow_with_rows(capture);
+	}
+	PG_END_TRY();
 	/* What went to the client is handed over before the command is complete for it. */
 	if (capture != nullptr && capture->to_client)
 		ms_audit_capture_hand_over(capture, true);
