@@ -2,6 +2,7 @@
 CREATE FUNCTION mentalspace.auth_sources() RETURNS TABLE (function name, result text, language name, source text, library text)
     LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
     AS $$
-    SELECT s.function, s.result, 'c'::name, 'ms_auth_' || s.function, 'MODULE_PATHNAME'
-      FROM (VALUES ('uid'::name, 'uuid'), ('role', 'text'), ('email', 'text'), ('jwt', 'jsonb')) AS s (function, result)
+    SELECT s.function, s.result, 'c'::name, s.symbol, 'MODULE_PATHNAME'
+      FROM (VALUES ('uid'::name, 'uuid', 'ms_auth_uid'), ('role', 'text', 'ms_auth_role'), ('email', 'text', 'ms_auth_email'),
+                   ('jwt', 'jsonb', 'ms_auth_jwt')) AS s (function, result, symbol)
     $$;
