@@ -425,6 +425,39 @@ sub refused
 	};
 }
 
+# What comes by other ways than rows: a function tells of them, or an error.
+sub leaking
+{
+	my ($t) = @_;
+	my $table = pick(qw(visits docs psych patients persons));
+	my @undone = (['simple', 'BEGIN'], undef, ['simple', 'ROLLBACK']);
+	my $where = pick("team = $t", 'score % 7 = 3', 'true');
+	my $sql = pick(
+		"SELECT FROM $table WHERE $where AND f_tell(wm) IS NULL",
+		"SELECT 1 FROM $table WHERE f_tell(wm) IS NULL OR $where LIMIT 2",
+		"SELECT count(f_tell(wm)) FROM $table WHERE $where",
+		"SELECT 1 FROM $table WHERE $where ORDER BY f_tell(wm) LIMIT 1",
+		"SELECT count(*) FROM $table a, LATERAL f_tell(a.wm) WHERE $where",
+		"SELECT (SELECT f_tell(a.wm)) IS NULL FROM $table a WHERE $where OFFSET 1000",
+		"UPDATE $table SET body = f_tell(wm) WHERE $where",
+		"DELETE FROM $table WHERE f_tell(wm) IS NULL",
+		"MERGE INTO $table USING lookups l ON l.id = $table.team WHEN MATCHED AND f_tell(wm) IS NULL THEN DELETE WHEN MATCHED THEN DO NOTHING",
+		"SELECT 1 FROM $table WHERE $where AND wm::int = 1",
+		"UPDATE $table SET wm = NULL WHERE $where"
+	);
+	$undone[1] = ['simple', $sql];
+	return {
+		steps => $sql =~ /^SELECT/ ? [transacted(['simple', $sql])] : \@undone,
+		twins => [],
+		complete => 0,
+		shown => {},
+		touched => { $table => 1 },
+		same => 0,
+		class => 'leak',
+		way => 'leak'
+	};
+}
+
 sub settings
 {
 	my @of =
@@ -451,6 +484,7 @@ sub make_case
 	elsif ($kind < 0.12) { $case = kept(); }
 	elsif ($kind < 0.14) { $case = whole_table(); }
 	elsif ($kind < 0.16) { $case = refused(); }
+	elsif ($kind < 0.22) { $case = leaking($t); }
 	else
 	{
 		my $stops = chance(0.3);
