@@ -94,6 +94,7 @@ CREATE FUNCTION mentalspace.audit_make_partitions(ahead int DEFAULT 2) RETURNS i
 DECLARE
     first timestamp := date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC');
     month timestamp;
+    has_events boolean;
     began timestamptz;
     ended timestamptz;
     made int := 0;
@@ -103,8 +104,12 @@ BEGIN
         RAISE EXCEPTION 'number of months must be between 0 and 120' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     PERFORM mentalspace.audit_index_partitions();
-    FOR i IN 0 .. ahead LOOP
-        month := first + make_interval(months => i);
+    -- Also the months of events that came while their partition was missing.
+    FOREACH month IN ARRAY ARRAY(
+        SELECT first + make_interval(months => i) FROM generate_series(0, ahead) AS i
+        UNION SELECT date_trunc('month', e.occurred_at AT TIME ZONE 'UTC') FROM mentalspace.audit_events_default AS e
+        ORDER BY 1)
+    LOOP
         name := 'audit_events_' || to_char(month, 'YYYYMM');
         CONTINUE WHEN to_regclass(format('mentalspace.%I', name)) IS NOT NULL;
         IF made = 0 THEN
@@ -116,11 +121,18 @@ BEGIN
         END IF;
         began := month AT TIME ZONE 'UTC';
         ended := (month + interval '1 month') AT TIME ZONE 'UTC';
-        CONTINUE WHEN EXISTS (SELECT FROM mentalspace.audit_events_default AS e
-                               WHERE e.occurred_at >= began AND e.occurred_at < ended);
+        has_events := EXISTS (SELECT FROM mentalspace.audit_events_default AS e WHERE e.occurred_at >= began AND e.occurred_at < ended);
         -- Attaching lets those go on who write to other partitions; creating as a partition would not.
         EXECUTE format('CREATE TABLE mentalspace.%I (LIKE mentalspace.audit_events INCLUDING DEFAULTS INCLUDING COMMENTS)',
                        name);
+        IF has_events THEN
+            -- They move, and nobody sees or changes the table meanwhile: the lock is held until the end of the transaction.
+            EXECUTE format('INSERT INTO mentalspace.%I SELECT * FROM mentalspace.audit_events_default AS e '
+                           'WHERE e.occurred_at >= $1 AND e.occurred_at < $2', name) USING began, ended;
+            ALTER TABLE mentalspace.audit_events_default DISABLE TRIGGER audit_refuse_change;
+            DELETE FROM mentalspace.audit_events_default AS e WHERE e.occurred_at >= began AND e.occurred_at < ended;
+            ALTER TABLE mentalspace.audit_events_default ENABLE ALWAYS TRIGGER audit_refuse_change;
+        END IF;
         EXECUTE format('ALTER TABLE mentalspace.audit_events ATTACH PARTITION mentalspace.%I '
                        'FOR VALUES FROM (%L) TO (%L)', name, began, ended);
         EXECUTE format('COMMENT ON TABLE mentalspace.%I IS %L', name,
