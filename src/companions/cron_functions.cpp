@@ -13,12 +13,17 @@ extern "C" {
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
 #include "commands/trigger.h"
+#include "executor/tuptable.h"
 #include "postmaster/bgworker.h"
 #include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 }
 
 using namespace mentalspace;
@@ -27,8 +32,12 @@ bool mentalspace::cron_enabled = true;
 
 namespace {
 
-/* Set by the trigger of cron.job: the scheduler is to be there after the commit. */
+/* Set by the trigger of cron.job, and by a first look at the table: the scheduler is to be there after the commit. */
 bool scheduler_wanted = false;
+
+/* This session has looked whether there are jobs that nobody runs.  One look a session is what starts the scheduler
+ * where no job changes: after a start of the server without the launcher, or where no worker was free before. */
+bool looked = false;
 
 constexpr int64 kYear = 366 * 86400;
 
@@ -52,28 +61,21 @@ start_scheduler()
 					  errhint("Consider increasing max_worker_processes.")));
 }
 
-void
-at_end_of_transaction(XactEvent event, void *arg)
+/* The value of a column of cron.job, if it has the type; the table may be anybody's. */
+bool
+column_of(Relation relation, TupleTableSlot *slot, const char *name, Oid type, Datum *value)
 {
-	(void) arg;
-	if (!scheduler_wanted)
-		return;
-	switch (event) {
-		case XACT_EVENT_COMMIT:
-			scheduler_wanted = false;
-			start_scheduler();
-			break;
-		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PREPARE:
-			scheduler_wanted = false;
-			break;
-		default:
-			break;
-	}
+	bool null;
+	const AttrNumber number = get_attnum(RelationGetRelid(relation), name);
+
+	if (number <= 0 || get_atttype(RelationGetRelid(relation), number) != type)
+		return false;
+	*value = slot_getattr(slot, number, &null);
+	return !null;
 }
 
-/* Whether cron.job is a table with rows, as far as can be told without waiting.  Looks at the heap alone: the table
- * may be anybody's, and no code of its owner must run here. */
+/* Whether cron.job is a table with active jobs of this database, as far as can be told without waiting.  Looks at the
+ * heap alone: no code of the table's owner must run here. */
 bool
 has_jobs()
 {
@@ -88,14 +90,49 @@ has_jobs()
 	if (relation) {
 		if (relation->rd_rel->relkind == RELKIND_RELATION && relation->rd_rel->relam == HEAP_TABLE_AM_OID) {
 			TableScanDesc scan = table_beginscan_catalog(relation, 0, nullptr);
+			TupleTableSlot *slot = table_slot_create(relation, nullptr);
+			const char *here = get_database_name(MyDatabaseId);
 
-			found = heap_getnext(scan, ForwardScanDirection) != nullptr;
+			while (!found && table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+				Datum active, database;
+
+				found = column_of(relation, slot, "active", BOOLOID, &active) && DatumGetBool(active) &&
+						column_of(relation, slot, "database", TEXTOID, &database) &&
+						strcmp(TextDatumGetCString(database), here ? here : "") == 0;
+			}
+			ExecDropSingleTupleTableSlot(slot);
 			table_endscan(scan);
 		}
 		relation_close(relation, NoLock);
 	}
 	UnlockRelationOid(table, AccessShareLock);
 	return found;
+}
+
+void
+at_end_of_transaction(XactEvent event, void *arg)
+{
+	(void) arg;
+	switch (event) {
+		case XACT_EVENT_PRE_COMMIT:
+			/* A client's session; not one of the workers themselves. */
+			if (!looked && MyBackendType == B_BACKEND && OidIsValid(MyDatabaseId) && cron_enabled && !RecoveryInProgress()) {
+				looked = true;
+				scheduler_wanted |= has_jobs();
+			}
+			break;
+		case XACT_EVENT_COMMIT:
+			if (scheduler_wanted)
+				start_scheduler();
+			scheduler_wanted = false;
+			break;
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			scheduler_wanted = false;
+			break;
+		default:
+			break;
+	}
 }
 
 /* A timestamp in whole seconds since 1970, rounded down. */
@@ -169,8 +206,8 @@ ms_cron_register_scheduler(Oid database, Oid tablespace, BackgroundWorkerHandle 
 	return RegisterDynamicBackgroundWorker(&worker, handle);
 }
 
-/* At load time: defines the setting; starts the launcher in the postmaster, or this database's scheduler if it has jobs
- * to look after and nobody does. */
+/* At load time: defines the setting, and starts the launcher in the postmaster.  Sessions start the scheduler of their
+ * database, however the library was loaded. */
 void
 ms_cron_init(void)
 {
@@ -178,6 +215,7 @@ ms_cron_init(void)
 							 "Runs the jobs of the companion extension pg_cron in background workers.",
 							 "Off where something else calls mentalspace.cron_tick().",
 							 &cron_enabled, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+	RegisterXactCallback(at_end_of_transaction, nullptr);
 
 	if (process_shared_preload_libraries_in_progress) {
 		BackgroundWorker worker;
@@ -191,12 +229,7 @@ ms_cron_init(void)
 		strlcpy(worker.bgw_name, "mentalspace cron launcher", sizeof(worker.bgw_name));
 		strlcpy(worker.bgw_type, "mentalspace cron launcher", sizeof(worker.bgw_type));
 		RegisterBackgroundWorker(&worker);
-		return;
 	}
-	RegisterXactCallback(at_end_of_transaction, nullptr);
-	/* A client's session, while it starts or later; not one of the workers themselves. */
-	if (MyBackendType == B_BACKEND && OidIsValid(MyDatabaseId) && IsTransactionState() && has_jobs())
-		start_scheduler();
 }
 
 /* cron.job_cache_invalidate(), a trigger after each statement that changes cron.job: tells the scheduler, and starts it

@@ -22,6 +22,16 @@ extern "C" {
 
 namespace {
 
+/* A run has no client: what COPY sends to one would go into the server's log, byte for byte, and what it reads from one
+ * would come from wherever the server's standard input leads. */
+void
+refuse_copy_with_client(const Node *statement)
+{
+	if (IsA(statement, CopyStmt) && ((const CopyStmt *) statement)->filename == nullptr)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a job cannot COPY to or from a client"),
+						errhint("Use INSERT ... SELECT, or COPY with a file or a program on the server.")));
+}
+
 /* Executes one statement and leaves its completion in *completion. */
 void
 execute_statement(RawStmt *statement, const char *command, bool alone, QueryCompletion *completion)
@@ -31,6 +41,7 @@ execute_statement(RawStmt *statement, const char *command, bool alone, QueryComp
 	Portal portal;
 	DestReceiver *nowhere;
 
+	refuse_copy_with_client(statement->stmt);
 	if (analyze_requires_snapshot(statement)) {
 		PushActiveSnapshot(GetTransactionSnapshot());
 		has_snapshot = true;

@@ -42,6 +42,8 @@ namespace {
 constexpr int kMaxRuns = 32;
 /* After a stop, only so many seconds are looked at again: jobs are not started in a bunch. */
 constexpr int64 kMaxCatchUp = 300;
+/* So far back it is looked for runs that were missed. */
+constexpr int64 kMaxLookBack = 31 * 86400;
 /* A clock that was set back by more than this is followed at once. */
 constexpr int64 kMaxSetBack = 3600;
 
@@ -304,8 +306,10 @@ start_job(const Job *job)
 	}
 	/* A run that an earlier scheduler started. */
 	ms_cron_run_lock(&tag, job->jobid);
-	if (ms_cron_lock_is_held(&tag))
+	if (ms_cron_lock_is_held(&tag)) {
+		ereport(LOG, (errmsg("cron job " INT64_FORMAT " is still running and is not started again", job->jobid)));
 		return;
+	}
 
 	reason = why_not(job->username, &role);
 	if (!flight)
@@ -395,6 +399,34 @@ clock_offset(pg_time_t now)
 	return zone ? pg_localtime(&now, zone)->tm_gmtoff : 0;
 }
 
+/* A job of which the newest run is in the row: tells the log if it has been due since then, which nobody makes up for. */
+void
+log_missed(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	bool null;
+	const int64 jobid = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &null));
+	const int64 now = *(int64 *) arg, offset = clock_offset(now);
+	int64 last = DatumGetInt64(SPI_getbinval(tuple, desc, 2, &null));
+
+	last = last > now - kMaxLookBack ? last : now - kMaxLookBack;
+	for (int i = 0; i < job_count; i++) {
+		if (jobs[i].jobid == jobid && CronDue(jobs[i].schedule, last + offset, now + offset))
+			ereport(LOG, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						  errmsg("cron job " INT64_FORMAT " was due while no cron worker ran and is not run for it", jobid)));
+	}
+}
+
+void
+log_missed_jobs(int64 now)
+{
+	Parameters none = {};
+
+	run_as_owner("SELECT jobid, pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.max(start_time)))::bigint "
+				 "FROM cron.job_run_details WHERE jobid IS NOT NULL AND start_time > '-infinity' "
+				 "AND database = pg_catalog.current_database() GROUP BY jobid",
+				 &none, log_missed, &now);
+}
+
 void
 schedule_forever()
 {
@@ -403,6 +435,8 @@ schedule_forever()
 
 	ms_cron_scheduler_lock(&lock);
 	close_abandoned_runs();
+	if (read_jobs())
+		log_missed_jobs(checked);
 	for (;;) {
 		/* Learns of changes to cron.job. */
 		StartTransactionCommand();
@@ -429,6 +463,8 @@ schedule_forever()
 			const int64 offset = clock_offset(now);
 			const int64 since = now - checked > kMaxCatchUp ? now - kMaxCatchUp : checked;
 
+			if (since > checked)
+				log_missed_jobs(since);
 			checked = now;
 			for (int i = 0; i < job_count && cron_enabled; i++)
 				if (CronDue(jobs[i].schedule, since + offset, now + offset))

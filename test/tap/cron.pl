@@ -64,6 +64,8 @@ $node->safe_psql('app', q{CREATE TABLE t (a int);
 	SELECT cron.schedule('vacuum', '1 second', 'VACUUM t');
 	SELECT cron.schedule('rows', '1 second', 'SELECT generate_series(1, 3)');
 	SELECT cron.schedule('syntax', '1 second', 'SELEKT');
+	SELECT cron.schedule('copy out', '1 second', 'COPY (SELECT E''forged line\\n'' || 4711) TO STDOUT');
+	SELECT cron.schedule('copy in', '1 second', 'CREATE TEMP TABLE x (a int); COPY x FROM STDIN');
 	SELECT cron.schedule('open', '1 second', 'BEGIN; INSERT INTO t VALUES (4)');
 	SELECT cron.schedule('long', '1 second', 'DO $$ BEGIN RAISE EXCEPTION ''%'', repeat(''ü'', 3000); END $$')});
 soon('app', runs('vacuum', 'succeeded', q{ AND return_message = 'VACUUM'}), 'a statement that takes no transaction block');
@@ -71,6 +73,9 @@ soon('app', runs('rows', 'succeeded', q{ AND return_message = '3 rows'}), 'the n
 soon('app', runs('syntax', 'failed', q{ AND return_message LIKE 'ERROR:  syntax error%'}), 'a syntax error');
 soon('app', runs('all or nothing', 'failed', q{ AND return_message = 'ERROR:  division by zero'}), 'an error');
 soon('app', runs('own', 'failed'), 'an error after a transaction of its own');
+soon('app', runs('copy out', 'failed', q{ AND return_message = 'ERROR:  a job cannot COPY to or from a client'}), 'COPY TO STDOUT');
+soon('app', runs('copy in', 'failed', q{ AND return_message = 'ERROR:  a job cannot COPY to or from a client'}), 'COPY FROM STDIN');
+unlike(slurp_file($node->logfile), qr/^forged line/m, 'nothing that a job sends is a line of the log');
 soon('app', runs('open', 'succeeded'), 'a transaction that is not ended');
 soon('app', runs('long', 'failed', q{ AND length(return_message) > 1000}), 'a long message is cut between characters');
 is($node->safe_psql('app', 'SELECT DISTINCT a FROM t'), '2', 'what was committed stays, nothing else');
