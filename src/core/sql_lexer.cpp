@@ -37,7 +37,7 @@ Lower(char c)
 }  // namespace
 
 bool
-SqlLexer::SkipBlanks()
+SqlLexer::SkipBlanks(std::size_t *comment)
 {
 	while (at_ < text_.size()) {
 		if (IsBlank(text_[at_])) {
@@ -47,6 +47,7 @@ SqlLexer::SkipBlanks()
 			at_ = end == std::string_view::npos ? text_.size() : end;
 		} else if (text_.substr(at_, 2) == "/*") {
 			int depth = 0;
+			*comment = at_;
 			do {
 				if (at_ >= text_.size())
 					return false;
@@ -87,7 +88,8 @@ SqlLexer::SkipQuoted(char quote, bool backslashes)
 	return false;
 }
 
-/* A constant may go on in the next line: 'a' newline 'b' is one, and keeps the rules of its first part. */
+/* A constant may go on in the next line, comments in between: 'a' newline 'b' is one, and keeps the rules of its first
+ * part. */
 bool
 SqlLexer::SkipStringConstant(bool backslashes)
 {
@@ -100,7 +102,7 @@ SqlLexer::SkipStringConstant(bool backslashes)
 			if (IsBlank(text_[next])) {
 				newline |= text_[next] == '\n' || text_[next] == '\r';
 				next++;
-			} else if (newline && text_.substr(next, 2) == "--") {
+			} else if (text_.substr(next, 2) == "--") {
 				std::size_t end = text_.find_first_of("\r\n", next);
 				next = end == std::string_view::npos ? text_.size() : end;
 			} else {
@@ -129,13 +131,13 @@ SqlLexer::Next()
 {
 	SqlToken token;
 
-	if (!SkipBlanks()) {
+	if (!SkipBlanks(&token.opened)) {
 		at_ = text_.size();
 		token.begin = token.end = at_;
 		token.closed = false;
 		return token;
 	}
-	token.begin = token.end = at_;
+	token.begin = token.end = token.opened = at_;
 	if (at_ >= text_.size())
 		return token;
 

@@ -25,6 +25,7 @@ struct SqlToken {
 	std::size_t begin = 0;   // offset in bytes
 	std::size_t end = 0;     // offset after the last byte
 	bool closed = true;      // false for a constant, name or comment that the text ends in
+	std::size_t opened = 0;  // of what is not closed: the offset of its first byte
 };
 
 /* Reads tokens one by one.  Keeps a view: the text must outlive the lexer. */
@@ -40,7 +41,7 @@ public:
 	void Seek(std::size_t offset) { at_ = offset; }
 
 private:
-	bool SkipBlanks();   // false where a comment is not closed
+	bool SkipBlanks(std::size_t *comment);   // false where a comment is not closed, which begins at *comment
 	bool SkipQuoted(char quote, bool backslashes);
 	bool SkipStringConstant(bool backslashes);
 	std::size_t DollarTag() const;   // length of the $tag$ here, 0 if there is none

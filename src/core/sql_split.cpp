@@ -8,6 +8,7 @@ namespace mentalspace {
 
 namespace {
 
+constexpr std::size_t kNothing = std::string_view::npos;
 constexpr std::string_view kBlanks = " \t\n\r\f\v";
 
 unsigned
@@ -24,10 +25,12 @@ public:
 	void Add(const SqlToken &token)
 	{
 		if (token.kind == SqlTokenKind::kSymbol) {
-			if (text_[token.begin] == '(')
-				parens_++;
-			else if (text_[token.begin] == ')' && parens_ > 0)
+			if (text_[token.begin] == '(') {
+				if (parens_++ == 0 && blocks_ == 0)
+					opened_ = token.begin;
+			} else if (text_[token.begin] == ')' && parens_ > 0) {
 				parens_--;
+			}
 		} else if (token.kind == SqlTokenKind::kWord && parens_ == 0) {
 			AddWord(token);
 		}
@@ -36,7 +39,7 @@ public:
 	}
 
 	bool AtTop() const { return parens_ == 0 && blocks_ == 0; }
-	bool InBody() const { return blocks_ > 0; }
+	std::size_t Opened() const { return opened_; }   // of the parentheses or the body that we are in
 
 private:
 	void AddWord(const SqlToken &token)
@@ -51,7 +54,7 @@ private:
 			return;
 		if (blocks_ == 0) {
 			if (IsWord(text_, token, "atomic") && IsWord(text_, before_, "begin"))
-				blocks_ = 1;
+				blocks_ = 1, opened_ = before_.begin;
 		} else if (IsWord(text_, token, "case")) {
 			blocks_++;
 		} else if (IsWord(text_, token, "end")) {
@@ -64,6 +67,7 @@ private:
 	unsigned tokens_ = 0;
 	unsigned parens_ = 0;
 	unsigned blocks_ = 0;
+	std::size_t opened_ = 0;
 	bool create_ = false;
 	bool routine_ = false;
 };
@@ -90,30 +94,51 @@ private:
 
 		if (token.kind == SqlTokenKind::kSymbol && text_[token.begin] == '\\') {
 			if (token.begin > begin)
-				Emit(begin, token.begin, token.begin, true);
+				Emit(begin, token.begin, token.begin);
 			std::size_t end = text_.find('\n', token.begin);
 			end = end == std::string_view::npos ? text_.size() : end;
 			lexer_.Seek(end);
-			Emit(token.begin, end, token.begin, true);
+			Emit(token.begin, end, token.begin);
 			pieces_.back().kind = SqlPieceKind::kMetaCommand;
 			return end < text_.size();
 		}
-		bool closed = true;
+		std::size_t opened = kNothing;
 		while (token.kind != SqlTokenKind::kEnd) {
 			if (token.kind == SqlTokenKind::kSymbol && text_[token.begin] == ';' && nesting.AtTop()) {
-				Emit(begin, token.begin, first.begin, true);
+				Emit(begin, token.begin, first.begin);
 				return true;
 			}
 			nesting.Add(token);
-			closed = closed && token.closed;
+			if (!token.closed)
+				opened = token.opened;
 			token = lexer_.Next();
 		}
-		Emit(begin, text_.size(), first.begin, closed && token.closed && !nesting.InBody());
+		if (!token.closed)
+			opened = token.opened;
+		else if (opened == kNothing && !nesting.AtTop())
+			opened = nesting.Opened();
+		Emit(begin, text_.size(), first.begin, opened);
 		return false;
 	}
 
-	/* [begin, end) without the semicolon; first: offset of the first token. */
-	void Emit(std::size_t begin, std::size_t end, std::size_t first, bool closed)
+	/* What begins at an offset and does not end, for people. */
+	const char *NameOfOpen(std::size_t opened) const
+	{
+		switch (text_[opened]) {
+			case '/': return "/* comment";
+			case '$': return "dollar-quoted string";
+			case '"': return "quoted name";
+			case '(': return "parenthesis";
+			default: break;
+		}
+		std::string_view rest = text_.substr(opened, 4);
+		if (rest.find('\'') != std::string_view::npos)
+			return "quoted string";
+		return rest.find('"') != std::string_view::npos ? "quoted name" : "BEGIN ATOMIC body";
+	}
+
+	/* [begin, end) without the semicolon; first: offset of the first token; opened: of what is not closed. */
+	void Emit(std::size_t begin, std::size_t end, std::size_t first, std::size_t opened = kNothing)
 	{
 		std::string_view body = text_.substr(begin, end - begin);
 		/* The Supabase CLI takes semicolons off the end before white space, also those that end a comment. */
@@ -133,7 +158,11 @@ private:
 		counted_ = text_begin;
 		piece.text_line = line_;
 		piece.line = line_ + CountLines(std::string_view(piece.text).substr(0, piece.start));
-		piece.closed = closed;
+		piece.closed = opened == kNothing;
+		if (!piece.closed) {
+			piece.open_line = line_ + CountLines(text_.substr(text_begin, opened - text_begin));
+			piece.open = NameOfOpen(opened);
+		}
 		pieces_.push_back(std::move(piece));
 	}
 

@@ -24,7 +24,9 @@ struct SqlPiece {
 	std::size_t start = 0;    // where in text the first token is, in bytes
 	unsigned line = 1;        // of that token in the file, from 1
 	unsigned text_line = 1;   // of the first character of text
-	bool closed = true;       // false: the text ended within a constant, a comment or a function's body
+	bool closed = true;       // false: the text ended within a constant, a comment, parentheses or a function's body
+	unsigned open_line = 0;   // of what is not closed: the line that it begins in,
+	const char *open = "";    // and its name: "/* comment"
 };
 
 /* The pieces of a text in order; a byte order mark at its beginning is left out.  Throws only std::bad_alloc. */

@@ -189,44 +189,6 @@ NewerLineOf(std::string_view statement, int server_version)
 	return std::nullopt;
 }
 
-std::string
-Shorten(std::string_view statement, std::size_t length)
-{
-	constexpr std::array<std::string_view, 8> kSecretFunctions = {"create_secret", "update_secret", "crypt", "hmac",
-		"encrypt", "decrypt", "sign", "dblink_connect"};
-	std::string result;
-	SqlLexer lexer(statement);
-	SqlToken before;
-	bool mask_all = false;
-
-	for (;;) {
-		SqlToken token = lexer.Next();
-		if (token.kind == SqlTokenKind::kEnd || result.size() > length)
-			break;
-		if (!result.empty() && token.begin > before.end)
-			result += ' ';
-		std::string_view written = statement.substr(token.begin, token.end - token.begin);
-		if (token.kind == SqlTokenKind::kString && (mask_all || IsWord(statement, before, "password"))) {
-			result += "'***'";
-		} else {
-			for (char c : written)
-				result += c == '\n' || c == '\r' || c == '\t' ? ' ' : c;
-		}
-		for (std::string_view name : kSecretFunctions)
-			mask_all |= IsWord(statement, token, name);
-		before = token;
-	}
-	if (result.size() > length) {
-		std::size_t cut = length;
-		/* Not within a character of UTF-8. */
-		while (cut > 0 && (static_cast<unsigned char>(result[cut]) & 0xc0) == 0x80)
-			cut--;
-		result.resize(cut);
-		result += " ...";
-	}
-	return result;
-}
-
 std::vector<LooseName>
 LooselyMade(std::string_view block)
 {

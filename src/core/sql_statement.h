@@ -39,9 +39,13 @@ struct NewerLine {
 /* server_version as PQserverVersion gives it: 150018. */
 [[nodiscard]] std::optional<NewerLine> NewerLineOf(std::string_view statement, int server_version);
 
-/* The statement in one line of at most `length` bytes, for a message.  Passwords and the arguments of functions that
- * take secrets are masked. */
+/* The statement in one line of at most `length` bytes, for a message.  Constants are masked, and what SET gives: any of
+ * them may be a secret.  Of a line for psql only the command is shown. */
 [[nodiscard]] std::string Shorten(std::string_view statement, std::size_t length);
+
+/* What the server says of a failed statement, with `***` in place of what it repeats of the statement's constants and of
+ * values of rows.  Names of objects stay: they are what an error of class 42, 3D or 3F is about. */
+[[nodiscard]] std::string MaskedMessage(std::string message, std::string_view statement, std::string_view sqlstate);
 
 /* Objects that the text of a DO block may make: what follows CREATE ... in it, strings and all. */
 struct LooseName {

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "core/sql_statement.h"
+#include "migrate/hint.h"
 
 namespace mentalspace::migrate {
 
@@ -81,6 +82,11 @@ Applier::Fail(unsigned i, const DbError &error)
 
 	result_.outcome = StopSignal() != 0 && (error.sqlstate == "57014" || error.lost) ? Outcome::kInterrupted : Outcome::kFailed;
 	result_.error.error = error;
+	std::string texts;
+	for (std::size_t j = within ? i : 0; j < (within ? i + 1 : pieces_.size()); j++)
+		texts += pieces_[j].text + ";\n";
+	for (std::string DbError::*field : {&DbError::message, &DbError::detail, &DbError::hint, &DbError::context})
+		result_.error.error.*field = MaskedMessage(error.*field, texts, error.sqlstate);
 	result_.error.statement = within ? i + 1 : 0;
 	result_.error.line = !within			  ? (pieces_.empty() ? 1 : pieces_.back().line)
 						 : error.position > 0 ? LineOfPosition(pieces_[i], error.position)
@@ -397,6 +403,18 @@ Applier::ResumeRunning(const SqlPiece &piece, unsigned *next)
 					 "Look whether it is in effect, then run again with --interrupted done if it is, --interrupted redo if not.");
 }
 
+/* A file that ends within something: nothing of it runs, for what the rest of it was meant to be cannot be known. */
+bool
+Applier::Unfinished()
+{
+	if (pieces_.empty() || pieces_.back().closed)
+		return false;
+	const SqlPiece &last = pieces_.back();
+	(void) FailAt(static_cast<unsigned>(pieces_.size()) - 1, "42601", std::string("unterminated ") + last.open, kUnfinishedHint);
+	result_.error.line = last.open_line;
+	return true;
+}
+
 FileResult
 Applier::Apply(const MigrationFile &file)
 {
@@ -408,6 +426,8 @@ Applier::Apply(const MigrationFile &file)
 	pieces_ = ReadMigration(file);
 	history_->KeepLock();
 	ResetSession();
+	if (Unfinished())
+		return result_;
 
 	Step step = Step::kNeedsOutside;
 	if (!FitsOneTransaction(pieces_)) {

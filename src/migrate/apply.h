@@ -48,6 +48,7 @@ private:
 	bool Note(unsigned done, bool running, bool own_transaction);
 	bool RunAlone(unsigned i);
 	bool Finish();
+	bool Unfinished();
 	bool KeepAuthFunctions();
 	bool Fail(unsigned i, const DbError &error);
 	bool FailAt(unsigned i, const std::string &sqlstate, const std::string &message, const std::string &hint);

@@ -53,7 +53,9 @@ private:
 		for (std::size_t i = 0; i < pieces.size(); i++) {
 			const SqlPiece &piece = pieces[i];
 			Place place{file, piece.line};
-			if (piece.kind == SqlPieceKind::kMetaCommand)
+			if (!piece.closed)
+				result_.syntax.push_back({{file, piece.open_line}, "42601", std::string("unterminated ") + piece.open, kUnfinishedHint});
+			else if (piece.kind == SqlPieceKind::kMetaCommand)
 				result_.newer.push_back({place, "42601", piece.text.substr(0, piece.text.find_first_of(" \t\r")), ""});
 			else if (auto newer = NewerLineOf(piece.text, db_->ServerVersion()))
 				result_.newer.push_back({place, "0A000", newer->what, ""});
@@ -83,7 +85,7 @@ private:
 			if (action == "error") {
 				DbError error;
 				error.sqlstate = kind;
-				error.message = row[6].value_or("");
+				error.message = MaskedMessage(row[6].value_or(""), piece.text, kind);
 				result_.syntax.push_back({place, kind, error.message, SyntaxHint(piece.text, db_->ServerVersion())});
 			} else if (action == "statement") {
 				if (kind == "DO")

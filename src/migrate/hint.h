@@ -10,6 +10,9 @@
 
 namespace mentalspace::migrate {
 
+/* For a file that ends within a comment, a constant and so on. */
+constexpr const char *kUnfinishedHint = "It begins in this line and the file ends before it does: close it.";
+
 /* The component of mentalspace.provision that makes an object; empty where none does. */
 [[nodiscard]] std::string ComponentOf(const ObjectName &object);
 

@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <fstream>
 
+#include "core/utf8.h"
+
 namespace mentalspace::migrate {
 
 namespace {
@@ -34,11 +36,19 @@ private:
 			*out_ << ',';
 		fresh_ = false;
 	}
+	/* Bytes that are no UTF-8 become U+FFFD: JSON has no other place for them. */
 	void Quote(const std::string &text)
 	{
 		*out_ << '"';
-		for (char c : text) {
-			if (c == '"' || c == '\\') {
+		for (std::size_t at = 0; at < text.size(); at++) {
+			const char c = text[at];
+			const std::size_t length = Utf8Length(reinterpret_cast<const unsigned char *>(text.data()) + at, text.size() - at);
+			if (length == 0) {
+				*out_ << "\\ufffd";
+			} else if (length > 1) {
+				*out_ << text.substr(at, length);
+				at += length - 1;
+			} else if (c == '"' || c == '\\') {
 				*out_ << '\\' << c;
 			} else if (static_cast<unsigned char>(c) < 0x20) {
 				char code[8];

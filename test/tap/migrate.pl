@@ -71,7 +71,7 @@ sub database
 	my ($code, $out, $err) = migrate($node, $db, $dir, '--report', "$dir/r.json");
 	is($code, 1, 'a failure is exit status 1');
 	like($out, qr/^\Q$dir\E\/2_b\.sql:5: ERROR 42703: column "nothing" does not exist$/m, 'file, line, SQLSTATE, message');
-	like($out, qr/statement: INSERT INTO a SELECT 'x', nothing FROM a$/m, 'the statement');
+	like($out, qr/statement: INSERT INTO a SELECT '\*\*\*', nothing FROM a$/m, 'the statement, without constants');
 	like($out, qr/1 applied, 1 failed, 1 not tried/, 'stops at the first failure');
 	is($node->safe_psql($db, 'SELECT count(*) FROM a'), '0', 'nothing of the failed file');
 	is($node->safe_psql($db, $record), '1 a', 'only what was applied is recorded');
@@ -120,6 +120,48 @@ sub database
 		't', 'and nothing stays');
 	($code, $out, $err) = migrate($node, $db, project('1_a' => "SELECT 1;\nCOPY t FROM stdin;\n1\n\\.\n"));
 	like($out, qr/:2: ERROR 0A000: COPY FROM STDIN/, 'COPY FROM STDIN is refused with its line');
+}
+
+# Secrets of a statement that fails are in no output, also where the server repeats them; the report is JSON in any case.
+foreach my $sql (
+	"INSERT INTO vault.secrets(secret) VALUES ('S3cretA')", "SELECT set_config('app.key', 'S3cretA', false), nothing", "SELECT 'S3cretA'::int",
+	"CREATE SUBSCRIPTION s CONNECTION 'S3cretA' PUBLICATION p", "SET app.key TO S3cretA nothing", "ALTER ROLE nobody_here SET app.key = S3cretA",
+	"DO \$\$ BEGIN PERFORM 'S3cretA'::int; END \$\$", "DO 'BEGIN EXECUTE ''SELECT 1/0, S3cretA''; END'", "ALTER ROLE x PASSWRD 'S3cretA'",
+	"CREATE TABLE t (a text, b int NOT NULL); INSERT INTO t VALUES (upper('S3creta'), NULL)", "\\connect postgres://u:S3cretA\@h/d",
+	"CREATE USER MAPPING FOR x SERVER y OPTIONS (password 'S3cretA')", "SELECT 'S3cretA' || E'\xff\xfe'")
+{
+	my $dir = project('1_a' => "$sql;\n");
+	foreach my $option ('--dry-run', '--verbose')
+	{
+		my ($code, $out, $err) = migrate($node, database(), $dir, $option, '--report', "$dir/r.json");
+		my $report = slurp_file("$dir/r.json");
+		unlike("$out$err$report", qr/S3cret|S3CRET/, "no secret: $sql $option") or diag "$out$err$report";
+		ok(eval { decode_json($report) }, 'the report is JSON');
+	}
+}
+
+# A file that ends within something is not applied, whatever stands before it; line 3 is where it begins.  psql says so, too.
+{
+	my $psql = 0;
+	my $begun = "CREATE TABLE t (i int);\nSELECT 1;\n";
+	foreach my $rest ('/* open', '/* a /* b */ CREATE POLICY p ON t;', "-- c\n", "SELECT 1 /* open", "SELECT 'a; CREATE", "SELECT E'a\\'; x", "SELECT U&'a",
+		"SELECT b'1", "SELECT 'a'\n'b", 'SELECT "a', 'SELECT U&"a', 'DO $$ BEGIN END; ', 'DO $x$ BEGIN END $$;', 'SELECT $x$ a $X$', 'SELECT (1; SELECT 2;',
+		"CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1;", "VACUUM; /* open", "BEGIN; SELECT 1; COMMIT; VACUUM; /*", '/*/', '/**', "/* ;", "/*;")
+	{
+		my $db = database();
+		my $dir = project('1_a' => $begun . $rest);
+		my $finished = $rest eq "-- c\n";
+		my ($code, $out) = migrate($node, $db, $dir, '--dry-run');
+		is($code, $finished ? 0 : 1, "dry run: $rest");
+		like($out, qr/1_a\.sql:[34]: unterminated .* \(42601\)/, 'says what and where') unless $finished;
+		($code, $out) = migrate($node, $db, $dir, '--report', "$dir/r.json");
+		is($code, $finished ? 0 : 1, 'run');
+		like($out, qr/1_a\.sql:[34]: ERROR 42601: unterminated .*\n/, 'says what and where') unless $finished;
+		is($node->safe_psql($db, q{SELECT to_regclass('t') IS NOT NULL, count(*) FROM supabase_migrations.schema_migrations}),
+			$finished ? 't|1' : 'f|0', 'nothing of it is in effect or recorded');
+		IPC::Run::run([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr(database()), '-f', "$dir/1_a.sql" ], '>', \my $o, '2>', \my $e);
+		is($? == 0, $finished, 'as psql has it');
+	}
 }
 
 # The password is never printed.

@@ -119,6 +119,21 @@ TEST(SqlSplit, WhatIsNotClosed)
 		EXPECT_FALSE(pieces[0].closed) << sql;
 	}
 	EXPECT_TRUE(SplitSql("select 'a'")[0].closed);
+
+	struct { const char *sql; unsigned line; const char *what; } cases[] = {
+		{"select 1;\n/* a", 2, "/* comment"}, {"\nselect\n/* a /* b */", 3, "/* comment"}, {"select\n'a\n", 2, "quoted string"},
+		{"select\n U&'a", 2, "quoted string"}, {"select\n\"a", 2, "quoted name"}, {"select\nU&\"a", 2, "quoted name"},
+		{"do\n$x$ $$", 2, "dollar-quoted string"}, {"select\n(1, (2);\n x;", 2, "parenthesis"},
+		{"create function f() returns int\nbegin\natomic select 1;", 2, "BEGIN ATOMIC body"},
+	};
+	for (const auto &c : cases) {
+		const SqlPiece last = SplitSql(c.sql).back();
+		EXPECT_FALSE(last.closed) << c.sql;
+		EXPECT_EQ(last.open_line, c.line) << c.sql;
+		EXPECT_STREQ(last.open, c.what) << c.sql;
+	}
+	/* A comment between the parts of a constant, in its own line. */
+	EXPECT_EQ(Texts("select E'a' -- it's\n 'b\\''; x"), List({"select E'a' -- it's\n 'b\\''", "x"}));
 }
 
 }  // namespace

@@ -66,7 +66,32 @@ TEST(SqlStatement, ShortenedWithoutSecrets)
 	EXPECT_EQ(Shorten("-- c\nSELECT  1,\n\t2", 80), "SELECT 1, 2");
 	EXPECT_EQ(Shorten("ALTER ROLE r PASSWORD 'geheim' LOGIN", 80), "ALTER ROLE r PASSWORD '***' LOGIN");
 	EXPECT_EQ(Shorten("SELECT vault.create_secret('geheim', 'n')", 80), "SELECT vault.create_secret('***', '***')");
-	EXPECT_EQ(Shorten("SELECT '\xc3\xa9\xc3\xa9\xc3\xa9'", 11), "SELECT '\xc3\xa9 ...");
+	EXPECT_EQ(Shorten("SELECT \"\xc3\xa9\xc3\xa9\xc3\xa9\"", 11), "SELECT \"\xc3\xa9 ...");
+	EXPECT_EQ(Shorten("INSERT INTO vault.secrets(secret) VALUES (E'geheim', $$geheim$$, U&'geheim', $x$geheim)", 99),
+			  "INSERT INTO vault.secrets(secret) VALUES ('***', '***', '***', '***'");
+	EXPECT_EQ(Shorten("CREATE SUBSCRIPTION s CONNECTION 'password=geheim' PUBLICATION p", 99),
+			  "CREATE SUBSCRIPTION s CONNECTION '***' PUBLICATION p");
+	EXPECT_EQ(Shorten("SET app.settings.jwt TO geheim", 99), "SET app.settings.jwt TO '***'");
+	EXPECT_EQ(Shorten("ALTER DATABASE d SET app.jwt = geheim", 99), "ALTER DATABASE d SET app.jwt = '***'");
+	EXPECT_EQ(Shorten("\\connect postgres://u:geheim@h/d", 99), "\\connect");
+}
+
+TEST(SqlStatement, MessagesWithoutSecrets)
+{
+	EXPECT_EQ(MaskedMessage("invalid input syntax for type integer: \"geheim\"", "SELECT 'geheim'::int", "22P02"),
+			  "invalid input syntax for type integer: \"***\"");
+	EXPECT_EQ(MaskedMessage("syntax error at or near \"'S3cret'\"", "ALTER ROLE r PASSWRD 'S3cret'", "42601"),
+			  "syntax error at or near \"'***'\"");
+	EXPECT_EQ(MaskedMessage("missing \"=\" after \"S3cret\" in connection info string", "CREATE SUBSCRIPTION s CONNECTION 'x S3cret'",
+							"42601"), "missing \"=\" after \"***\" in connection info string");
+	EXPECT_EQ(MaskedMessage("SQL statement \"SELECT f('S3cret')\"", "DO $$ BEGIN PERFORM f('S3cret'); END $$", "P0001"),
+			  "SQL statement \"SELECT f('***')\"");
+	EXPECT_EQ(MaskedMessage("Failing row contains (1, S3cr...).", "INSERT INTO t VALUES (1)", "23502"),
+			  "Failing row contains (***).");
+	EXPECT_EQ(MaskedMessage("Key (a)=(b) already exists.", "INSERT INTO t SELECT x", "23505"), "Key (a)=(***) already exists.");
+	/* Names stay. */
+	EXPECT_EQ(MaskedMessage("relation \"users\" does not exist", "SELECT 'users'::regclass", "42P01"),
+			  "relation \"users\" does not exist");
 }
 
 TEST(SqlStatement, WhatBlocksMayMake)
