@@ -18,6 +18,10 @@ SELECT pgmq.create('bad--name');
 SELECT pgmq.create('bad''name');
 SELECT pgmq.create('');
 SELECT pgmq.create(repeat('x', 48));
+-- Bytes count: the names of these would be cut off to one.
+SELECT pgmq.create(repeat('ü', 31) || 'a');
+SELECT pgmq.send(repeat('ü', 31) || 'a', '1');
+SELECT pgmq.drop_queue(repeat('ü', 31) || 'b');
 SELECT pgmq.create('quoted "name"'), pgmq.send('quoted "name"', '1'), pgmq.drop_queue('quoted "name"');
 SELECT pgmq.create_partitioned('parts');
 \set VERBOSITY sqlstate

@@ -3,8 +3,9 @@ CREATE FUNCTION pgmq.validate_queue_name(queue_name text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    IF queue_name IS NULL OR queue_name = '' OR length(queue_name) > 47 THEN
-        RAISE EXCEPTION 'the name of a queue must have 1 to 47 characters' USING ERRCODE = 'invalid_parameter_value';
+    -- Bytes: a longer name of an index or a table would be cut off, and two queues be one.
+    IF queue_name IS NULL OR queue_name = '' OR octet_length(queue_name) > 47 OR octet_length(lower(queue_name)) > 47 THEN
+        RAISE EXCEPTION 'the name of a queue must have 1 to 47 bytes' USING ERRCODE = 'invalid_parameter_value';
     END IF;
 END
 $$;
@@ -17,6 +18,9 @@ BEGIN
     IF queue_name ~ '[$;'']|--' THEN
         RAISE EXCEPTION 'the name of a queue must not contain $, ;, -- or '''
             USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF octet_length(lower(prefix || '_' || queue_name)) > 63 THEN
+        RAISE EXCEPTION 'the name of a queue must have 1 to 47 bytes' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     RETURN lower(prefix || '_' || queue_name);
 END
