@@ -437,6 +437,7 @@ schedule_forever()
 	close_abandoned_runs();
 	if (read_jobs())
 		log_missed_jobs(checked);
+	jobs_changed = true;    /* whether there is anything to do is for the loop to find */
 	for (;;) {
 		/* Learns of changes to cron.job. */
 		StartTransactionCommand();

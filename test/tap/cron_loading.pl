@@ -80,6 +80,7 @@ $node->append_conf('postgresql.conf', "log_min_messages = debug1");
 $node->restart;
 $node->safe_psql('shared', 'SELECT 1') foreach 1 .. 3;
 $node->safe_psql('postgres', 'SELECT pg_sleep(1)');
+soon('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'mentalspace cron%'}, 'no scheduler stays without jobs');
 my $started = () = slurp_file($node->logfile, $log) =~ /starting background worker process "mentalspace cron for database/g;
 is($started, scalar(split /\n/, $node->safe_psql('postgres', 'SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate')),
 	'the launcher looks once into each database, sessions start nothing');
