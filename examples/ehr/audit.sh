@@ -26,7 +26,7 @@ steps=0 who= statement=
 add_step() {
 	[ -n "$who" ] || return 0
 	{
-		printf '%s\n' "SET application_name = 'day $run step $steps';" "BEGIN;"
+		printf '%s\n' "BEGIN;" "SET LOCAL application_name = 'day $run step $steps';"
 		if [ "$who" = owner ]; then
 			printf '%s\n' "$statement;"
 		else

@@ -46,7 +46,7 @@ expect "notices reads that are no longer recorded" notices \
 	"missing \(therapist opens a client's record\): phi_access R clinical_notes #10"
 expect "notices writes that are no longer recorded" notices "missing \(therapist writes a draft\): data_modification C"
 expect "what is audited can be declared again" psql -qX1 -v ON_ERROR_STOP=1 -f "$MS_TOP/examples/ehr/audit.sql"
-sql "SELECT mentalspace.audit_table('public.psychotherapy_notes', 'client_id')"
+sql "SELECT mentalspace.audit_table('public.psychotherapy_notes', 'client_id', category => 'phi')"
 expect "notices an alert that is none any more" notices "missing .*: phi_access R psychotherapy_notes #30 critical"
 expect "that can be declared again" psql -qX1 -v ON_ERROR_STOP=1 -f "$MS_TOP/examples/ehr/audit.sql"
 sql "CREATE POLICY leak ON clients FOR SELECT USING (true)"
