@@ -32,6 +32,14 @@ SELECT kind, action, relation, category, severity, patient_ids, row_count, preci
 SELECT capability, available FROM mentalspace.capabilities() WHERE capability LIKE '%audit%';
 SELECT audit FROM mentalspace.whoami();
 SELECT mentalspace.audit_ingest('/tmp/spool');
+-- a child that comes later has no triggers until the table is declared again, and audit_tables() says so
+CREATE TABLE visits (id int);
+SELECT mentalspace.audit_table('visits', 'id');
+CREATE TABLE visits_late () INHERITS (visits);
+SELECT relation, triggers, problem FROM mentalspace.audit_tables() WHERE relation = 'visits'::regclass;
+SELECT mentalspace.audit_table('visits', 'id');
+SELECT relation, triggers, problem FROM mentalspace.audit_tables() WHERE relation = 'visits'::regclass;
+SELECT mentalspace.unaudit_table('visits');
 -- a declaration outlives its table, and says so
 DROP TABLE notes;
 SELECT relation::text ~ '^[0-9]+$' AS number, triggers, resolves, problem FROM mentalspace.audit_tables() WHERE problem IS NOT NULL;

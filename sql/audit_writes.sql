@@ -166,11 +166,11 @@ TRUNCATE vitals_old;
 SELECT * FROM look();
 TRUNCATE vitals;
 SELECT * FROM look();
--- a partition that came later has no trigger of its own
+-- a partition that came later
 CREATE TABLE vitals_late PARTITION OF vitals FOR VALUES FROM ('2030-01-01') TO (MAXVALUE);
 INSERT INTO vitals VALUES (101, '2030-01-01');
 TRUNCATE vitals;
-SELECT * FROM look();
+SELECT action, relation, sum(rows) AS rows, max(patients) AS patients FROM look() GROUP BY 1, 2 ORDER BY 1;
 
 -- what is rolled back leaves nothing, what is released stays
 BEGIN;

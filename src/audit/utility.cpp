@@ -3,6 +3,7 @@
 
 #include "audit/admin.h"
 #include "audit/audit.h"
+#include "audit/children.h"
 #include "audit/context.h"
 #include "audit/copy.h"
 #include "audit/denied.h"
@@ -167,6 +168,8 @@ run_command(PlannedStmt *planned, const Call *call)
 	PG_TRY();
 	{
 		gone = run_under_tag(planned, call, tag);
+		if (!ours)
+			ms_audit_adopt_children(statement);
 	}
 	PG_CATCH();
 	{
