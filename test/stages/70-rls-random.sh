@@ -11,4 +11,6 @@ if ! psql -X -q -v ON_ERROR_STOP=1 -c "CREATE EXTENSION mentalspace" -c "CREATE 
 	ms_done
 	exit
 fi
-perl "$MS_TOP/test/rls_random/rls_random.pl" --cases "${MS_RLS_CASES:-300}" --keep "$MS_WORK/rls-random-case"
+# The same cases each time; MS_RLS_SEED= takes a new seed, as the long run does.
+seed=${MS_RLS_SEED-101}
+perl "$MS_TOP/test/rls_random/rls_random.pl" --cases "${MS_RLS_CASES:-300}" ${seed:+--seed "$seed"} --keep "$MS_WORK/rls-random-case"
